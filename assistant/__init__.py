@@ -1,0 +1,1 @@
+"""One conversation: attachments in, a checked and cited answer out."""

