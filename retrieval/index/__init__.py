@@ -1,0 +1,1 @@
+"""The index on disk: vectors, words and passages, in generations that are published whole."""

@@ -1,0 +1,55 @@
+"""Documents into passages: whole sections while they are short, else runs of whole sentences.
+
+Every passage is a verbatim stretch of its section: `section.text[p.start:][:len(p.text)] == p.text`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from retrieval import sentences
+from retrieval.types import Document, Passage, Section
+
+MAX_WORDS = 260
+
+
+def passages(documents: Iterable[Document], max_words: int = MAX_WORDS) -> Iterator[Passage]:
+    """Yield the passages of documents in reading order; ids number them within a document."""
+    for document in documents:
+        number = 0
+        for section in document.sections:
+            for start, end in _spans(section, max_words):
+                yield Passage(
+                    id=f"{document.id}#{number}",
+                    document=document.id,
+                    title=document.title,
+                    section=section.title,
+                    aspect=section.aspect,
+                    text=section.text[start:end],
+                    start=start,
+                    kind=document.kind,
+                    synonyms=document.synonyms,
+                    source=document.source,
+                    url=document.url,
+                    year=document.year,
+                )
+                number += 1
+
+
+def _spans(section: Section, max_words: int) -> Iterator[tuple[int, int]]:
+    if len(section.text.split()) <= max_words:
+        if section.text.strip():
+            yield 0, len(section.text)
+        return
+    start: int | None = None
+    end, count = 0, 0
+    for sentence in sentences.split(section.text):
+        size = len(sentence.text.split())
+        if start is not None and count + size > max_words:
+            yield start, end
+            start, count = None, 0
+        if start is None:
+            start = sentence.start
+        end, count = sentence.end, count + size
+    if start is not None:
+        yield start, end
