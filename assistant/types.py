@@ -210,6 +210,7 @@ class Evidence:
         url: where a reader can open it, or "".
         start: offset of `text` in the document's section, or in the record's text.
         section: heading of the section, or "".
+        passage: id of the passage; the document's id for records and images.
     """
 
     key: str
@@ -221,6 +222,7 @@ class Evidence:
     url: str = ""
     start: int = 0
     section: str = ""
+    passage: str = ""
 
 
 @dataclass(frozen=True, slots=True)

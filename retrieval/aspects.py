@@ -20,7 +20,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("dose", r"dos(e|es|age|ing|ages)\b|how much|how many (mg|milligrams|tablets|times)|mg\b|maximum daily|loading dose|剂量|用量"),
     ("mechanism", r"mechanisms?( of action)?|how (does|do) .{2,40} (work|act|lower|reduce)|mode of action|pathophysiolog\w+|作用机制"),
     ("monitoring", r"monitor\w*|check(ed|s|ing)? (regularly|levels?|blood)|blood tests?.* (need|before|during|while)|surveillance|target (inr|range|level)|监测"),
-    ("results", r"normal (range|values?|levels?|results?)|reference (range|interval|values?)|interpret\w*|what does (a|an) .*(high|low|raised|elevated|positive|negative|abnormal)|(high|low|raised|elevated|abnormal|positive|negative) (results?|levels?|values?|tests?)|mean(s|ing)?\b|cut-?offs?|正常值"),
+    ("results", r"normal ([\w-]+ ){0,3}(range|values?|levels?|results?)|reference (range|interval|values?)|interpret\w*|what does (a|an) .*(high|low|raised|elevated|positive|negative|abnormal)|(high|low|raised|elevated|abnormal|positive|negative) (results?|levels?|values?|tests?)|mean(s|ing)?\b|cut-?offs?|正常值"),
     ("procedure", r"how is .{2,50} (done|performed|carried out|measured|taken)|procedure|technique|preparation for|prepare for|步骤"),
     ("diagnosis", r"diagnos\w*|tests?\b|investigat\w*|work-?up|criteria|confirm(ed|s|ing)?|detect(ed|ion)?|screen(ed|ing)?|imaging|evaluat\w+|assess(ed|ment)?|rule(d)? out|诊断|检查"),
     ("treatment", r"treat(ed|ing|ment|ments|s|able)?|manag(e|ed|ing|ement)|therap(y|ies|eutic)|cure(d|s)?\b|curable|first[- ]line|second[- ]line|drugs? (of choice|for)|medic(ine|ation|ations|ines)\b|antibiotics?|antidotes?|what (can|should|do) (i|you|we|one) (do|give|prescribe)|remed(y|ies)|relie(f|ve)|surger(y|ies)|操作|治疗|怎么治|用药"),

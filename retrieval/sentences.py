@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 # Words whose full stop does not end a sentence.
 _ABBREVIATIONS = frozenset(
-    "e.g i.e vs approx dr mr mrs ms prof st no nos fig figs al etc ca cf inc ltd jr sr vol pp ed eds "
-    "resp dept est min max temp wt ht spp sp var subsp".split()
+    ["e.g", "i.e", "vs", "approx", "dr", "mr", "mrs", "ms", "prof", "st", "no", "nos", "fig", "figs", "al", "etc", "ca", "cf", "inc", "ltd", "jr", "sr", "vol", "pp", "ed", "eds", "resp", "dept", "est", "min", "max", "temp", "wt", "ht", "spp", "sp", "var", "subsp"]
 )
 _END = re.compile(r"[.!?]+[\"')\]]*(?=\s|$)|[。！？；]+|\n\s*\n")
 _NEXT = re.compile(r"\s*[\"'(\[]*([^\s])")

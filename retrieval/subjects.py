@@ -16,13 +16,11 @@ from retrieval.types import Passage
 
 # Abbreviations that are everyday words in lower case: only their capital form is a name.
 _EVERYDAY = frozenset(
-    "ad as aids all all. an at be cap cold echo fit fat gad has he hit hot ie is it led mash me ms "
-    "no or pad ph pt ra sad sats scd so sob the toe to us was we am do mi pe mg ed pd tn ida hypo "
-    "burn fm fh lp ct cf af hz aman ces lues tia chl cic asd amd".split()
+    ["ad", "as", "aids", "all", "all.", "an", "at", "be", "cap", "cold", "echo", "fit", "fat", "gad", "has", "he", "hit", "hot", "ie", "is", "it", "led", "mash", "me", "ms", "no", "or", "pad", "ph", "pt", "ra", "sad", "sats", "scd", "so", "sob", "the", "toe", "to", "us", "was", "we", "am", "do", "mi", "pe", "mg", "ed", "pd", "tn", "ida", "hypo", "burn", "fm", "fh", "lp", "ct", "cf", "af", "hz", "aman", "ces", "lues", "tia", "chl", "cic", "asd", "amd"]
 )
 _MAX_WORDS = 7
 _FUZZY_LENGTH = 6
-_FUZZY_CUTOFF = 0.84
+_FUZZY_CUTOFF = 0.86
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +89,7 @@ class Subjects:
             return Mention(tuple(found), next(iter(found.values())), start, end)
         if len(tokens) == 1 and len(key[0]) >= _FUZZY_LENGTH and key[0] not in _COMMON:
             near = difflib.get_close_matches(key[0], self._single, n=1, cutoff=_FUZZY_CUTOFF)
-            if near and near[0][0] == key[0][0]:
+            if near and near[0][:2] == key[0][:2]:
                 found = self._names[(near[0],)]
                 return Mention(tuple(found), next(iter(found.values())), start, end, exact=False)
         return None
@@ -100,12 +98,7 @@ class Subjects:
 # Stems of everyday words that lie close to a name and are no misspelling of it.
 _COMMON = frozenset(
     words.stem(w)
-    for w in """symptoms treatment children patient patients pregnancy prevention diagnosis medicine
-    medication fasting father mother feature features before causes people effects effective
-    common management manage therapy testing signs typical history should safety weight levels
-    level disease diseases disorder disorders infection infections inflammation chronic acute severe
-    syndrome person doctor hospital doctors nurses review reviews normal results result insulins
-    resistance antibiotic antibiotics breast cancers cancer positive negative criteria""".split()
+    for w in ["symptoms", "treatment", "children", "patient", "patients", "pregnancy", "prevention", "diagnosis", "medicine", "medication", "fasting", "father", "mother", "feature", "features", "before", "causes", "people", "effects", "effective", "common", "management", "manage", "therapy", "testing", "signs", "typical", "history", "should", "safety", "weight", "levels", "level", "disease", "diseases", "disorder", "disorders", "infection", "infections", "inflammation", "chronic", "acute", "severe", "syndrome", "person", "doctor", "hospital", "doctors", "nurses", "review", "reviews", "normal", "results", "result", "insulins", "resistance", "antibiotic", "antibiotics", "breast", "cancers", "cancer", "positive", "negative", "criteria", "vaccines", "vaccine", "adults", "surgery", "medication", "cause"]
 )
 
 

@@ -51,3 +51,7 @@ class LexicalIndex:
         found = searcher.search(parsed, limit=k).hits
         rows = searcher.fast_field_values("row", [address for _, address in found]) if found else []
         return [(int(row), float(score)) for (score, _), row in zip(found, rows, strict=True)]
+
+    def knows(self, word: str) -> bool:
+        """Whether any row holds the word, up to inflection."""
+        return bool(self.search(word, 1))

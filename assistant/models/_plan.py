@@ -1,0 +1,161 @@
+"""Which tools a message needs, and what a follow-up means in its conversation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.messages import BaseMessage, HumanMessage
+
+from retrieval import aspects
+from retrieval.subjects import Subjects
+
+if TYPE_CHECKING:
+    from assistant.resources import Resources
+
+_FOLLOW_UP_START = re.compile(
+    r"^\W*(and|but|so|ok(ay)?|also|then|what about|how about|what if|which (one|ones)?|any|why|"
+    r"那|那么|还有)\b",
+    re.IGNORECASE,
+)
+_PRONOUN = re.compile(
+    r"\b(it|its|they|them|their|theirs|this|that|these|those|the (condition|disease|drug|test|"
+    r"medication|medicine|disorder|infection|same|dose|first|second))\b|它|这个病|该病",
+    re.IGNORECASE,
+)
+_LEAD_IN = re.compile(r"^\W*(and|but|so|ok(ay)?|also|then|what about|how about)\b[\s,]*", re.IGNORECASE)
+_IMAGE_WORDS = re.compile(
+    r"\b(x-?rays?|films?|radiographs?|images?|scans?|pictures?|cxr|heatmap|photo|attachment|uploaded|"
+    r"dicom)\b|片子|图像|胸片",
+    re.IGNORECASE,
+)
+_ABOUT_THIS = re.compile(r"\b(this|the|my|that|attached|uploaded|above|his|her|these)\b", re.IGNORECASE)
+_SHOWS = re.compile(
+    r"\b(show|see|seen|find|finding|findings|read|look|normal|abnormal|interpret|report|judge|is there|"
+    r"does (it|this)|what is (this|on))\b",
+    re.IGNORECASE,
+)
+_SHORT_WORDS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool and its arguments."""
+
+    tool: str
+    arguments: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a message asks for.
+
+    Attributes:
+        question: the message as a question that stands alone.
+        calls: tools to call, in order.
+    """
+
+    question: str
+    calls: tuple[Call, ...]
+
+
+def make(messages: Sequence[BaseMessage], resources: Resources) -> Plan:
+    """Return the plan for the last human message, in the light of those before it."""
+    asked = [m for m in messages if isinstance(m, HumanMessage)]
+    last = asked[-1]
+    message = str(last.content).strip()
+    attached: list[dict[str, Any]] = last.additional_kwargs.get("attachments", [])
+    known: list[dict[str, Any]] = last.additional_kwargs.get("known_attachments", attached)
+    calls: list[Call] = []
+    images = [a for a in attached if a["kind"] == "image"]
+    records = [a for a in attached if a["kind"] == "record"]
+    about_image = _about_image(message, known, attached)
+    about_record = _about_record(message, known)
+    if about_image and not images:
+        images = [a for a in known if a["kind"] == "image"][-1:]
+    if about_record and not records:
+        records = [a for a in known if a["kind"] == "record"][-1:]
+    calls.extend(Call("image", (("attachment", a["id"]),)) for a in images)
+    question = message
+    if message:
+        for attachment in records:
+            text = message if about_record else ""
+            calls.append(Call("record", (("question", text), ("attachment", attachment["id"]))))
+        if not (about_image or about_record):
+            before = [str(m.content) for m in asked[:-1]]
+            question = standalone(before, message, resources.librarian.subjects)
+            calls.append(Call("literature", (("query", question),)))
+    else:
+        calls.extend(Call("record", (("attachment", a["id"]),)) for a in records)
+    return Plan(question, tuple(calls))
+
+
+def standalone(before: Sequence[str], message: str, subjects: Subjects) -> str:
+    """Return a message as a question that names its subject, from the questions before it."""
+    carried = ""
+    for earlier in (*before, message):
+        carried = _resolve(carried, earlier.strip(), subjects)
+    return carried
+
+
+def _resolve(previous: str, message: str, subjects: Subjects) -> str:
+    if not previous or not message:
+        return message or previous
+    mentions = subjects.find(message)
+    asked = aspects.asked(message)
+    starts = bool(_FOLLOW_UP_START.search(message))
+    short = len(message.split()) <= _SHORT_WORDS
+    if mentions and (asked or not (starts and short)):
+        return message if not _needs_subject(message, starts) else _with_subject(message, previous, subjects)
+    if mentions:  # "and asthma?" asks of asthma what was asked before
+        old = subjects.find(previous)
+        if not old:
+            return message
+        name = message[mentions[0].start : mentions[-1].end]
+        return previous[: old[0].start] + name + previous[old[-1].end :]
+    if not (starts or _PRONOUN.search(message) or (short and asked)):
+        return message
+    return _with_subject(message, previous, subjects)
+
+
+def _needs_subject(message: str, starts: bool) -> bool:
+    """Whether a message that names something still leans on an earlier subject ("with it?")."""
+    return bool(re.search(r"\b(it|them|they)\b", message, re.IGNORECASE)) and (
+        starts or len(message.split()) <= _SHORT_WORDS
+    )
+
+
+def _with_subject(message: str, previous: str, subjects: Subjects) -> str:
+    old = subjects.find(previous)
+    bare = _LEAD_IN.sub("", message).rstrip(" ?.!？。")
+    asked = [a for a in aspects.asked(message) if a != "definition"]
+    if asked and all(a in aspects.POPULATIONS for a in asked):
+        # "and in children?" keeps the aspect that was asked: repeat the question with it.
+        kept = re.sub(r"\b(in|for) (adults|children|pregnancy|older adults|the elderly)\b", "", previous)
+        return f"{kept.rstrip(' ?.!？。')} {bare}?"
+    if not old:
+        return f"{previous.rstrip(' ?.!？。')}: {bare}?"
+    name = previous[old[0].start : old[-1].end] if len(old) < 3 else previous[old[0].start : old[0].end]
+    replaced, count = _PRONOUN.subn(name, bare, count=1)
+    replaced = replaced.replace(f"{name}s", f"{name}'s") if count else f"{bare} of {name}"
+    return f"{replaced}?"
+
+
+def _about_image(
+    message: str, known: Sequence[dict[str, Any]], attached: Sequence[dict[str, Any]]
+) -> bool:
+    if not any(a["kind"] == "image" for a in known):
+        return False
+    names_it = bool(_IMAGE_WORDS.search(message)) and bool(_ABOUT_THIS.search(message))
+    fresh = any(a["kind"] == "image" for a in attached)
+    return names_it or (fresh and (not message or bool(_SHOWS.search(message))))
+
+
+def _about_record(message: str, known: Sequence[dict[str, Any]]) -> bool:
+    if not message or not any(a["kind"] == "record" for a in known):
+        return False
+    from assistant.records import answer
+
+    return answer.is_about_record(message)

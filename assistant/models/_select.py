@@ -1,0 +1,290 @@
+"""Which sentences of the passages found answer the question, and whether any does.
+
+Rules first: the subject's own document, the asked section, the specific words of the question; a
+learned pair scorer decides the rest. The named thing on which a question hinges must stand in the
+evidence, or there is no answer.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from assistant.models._generic import is_generic
+from assistant.types import Evidence
+from retrieval import aspects, sentences, words
+from retrieval.librarian import FALLBACK, Found, Librarian
+from retrieval.subjects import Mention
+
+MAX_QUOTES = 7
+MIN_RELEVANCE = 0.12
+_NEAR_DUPLICATE = 0.72
+_COMPARISON = re.compile(
+    r"\b(differen(ce|t)|differ|versus|vs|compar\w+|distinguish|better than|rather than|or)\b", re.IGNORECASE
+)
+_RARE_TOKEN_ID = 9000
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A sentence of the evidence and the key of where it stands."""
+
+    text: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The sentences that answer, in reading order, or the reason why there are none."""
+
+    quotes: tuple[Quote, ...]
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class _Candidate:
+    text: str
+    evidence: Evidence
+    aspect: str
+    passage_rank: int
+    position: int
+    stems: set[str]
+    relevance: float = 0.0
+    total: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """What the question hinges on.
+
+    Attributes:
+        aspects: asked aspects without the populations.
+        populations: children, pregnancy, older_adults, where asked.
+        subjects: names of documents in the question.
+        specifics: stems of the words that are neither subject, aspect nor generic, with weights.
+    """
+
+    aspects: tuple[str, ...]
+    populations: tuple[str, ...]
+    subjects: tuple[Mention, ...]
+    specifics: dict[str, float]
+
+
+def select(found: Found, evidence: Sequence[Evidence], librarian: Librarian) -> Selection:
+    """Return the sentences of `evidence` that answer `found.question`."""
+    unknown = _unknown(found, librarian)
+    if unknown:
+        return Selection((), f"Nothing in the library mentions {_quoted(unknown)}.")
+    need = _need(found, librarian)
+    candidates = _candidates(found, evidence)
+    if not candidates:
+        return Selection((), "The library holds nothing on this question.")
+    reason = _missing_relation(need, found, candidates, librarian)
+    if reason:
+        return Selection((), reason)
+    _score(found.question, need, candidates, librarian)
+    reason = _too_weak(need, candidates)
+    if reason:
+        return Selection((), reason)
+    chosen = _pick(need, candidates)
+    return Selection(tuple(Quote(c.text, c.evidence.key) for c in chosen))
+
+
+def _unknown(found: Found, librarian: Librarian) -> list[str]:
+    """Return the question's rare words that stand nowhere in the library."""
+    spans = [(m.start, m.end) for m in found.mentions]
+    tokenizer = librarian.searcher.encoder.tokenizer
+    out = []
+    for word in words.words(found.question):
+        inside = any(a <= word.start < b for a, b in spans)
+        lower = word.text.lower()
+        if inside or lower in words.STOPWORDS or is_generic(lower) or word.text.isdigit():
+            continue
+        number = tokenizer.token_to_id(lower)
+        common = number is not None and number < _RARE_TOKEN_ID and not word.text[:1].isupper()
+        if len(lower) > 2 and not common and not librarian.knows(lower):
+            out.append(word.text)
+    return out
+
+
+def _need(found: Found, librarian: Librarian) -> _Need:
+    spans = [(m.start, m.end) for m in found.mentions]
+    of_aspect = aspects.words_of_aspects(found.question)
+    specifics: dict[str, float] = {}
+    total = len(librarian.searcher.index.passages)
+    for word in words.words(found.question):
+        lower = word.text.lower()
+        inside = any(a <= word.start < b for a, b in spans)
+        if inside or lower in words.STOPWORDS or is_generic(lower) or lower in of_aspect:
+            continue
+        frequency = len(librarian.searcher.index.lexical.search(lower, total))
+        specifics[word.stem] = math.log(1 + total / (1 + frequency))
+    return _Need(
+        aspects=tuple(a for a in found.aspects if a not in aspects.POPULATIONS),
+        populations=tuple(a for a in found.aspects if a in aspects.POPULATIONS),
+        subjects=_distinct(found.mentions),
+        specifics=specifics,
+    )
+
+
+def _distinct(mentions: Sequence[Mention]) -> tuple[Mention, ...]:
+    out: dict[tuple[str, ...], Mention] = {}
+    for mention in mentions:
+        out.setdefault(mention.documents, mention)
+    return tuple(out.values())
+
+
+def _candidates(found: Found, evidence: Sequence[Evidence]) -> list[_Candidate]:
+    out = []
+    for rank, (hit, item) in enumerate(zip(found.hits, evidence, strict=True)):
+        for position, sentence in enumerate(sentences.split(item.text)):
+            stems = set(words.stems(sentence.text))
+            out.append(_Candidate(sentence.text, item, hit.passage.aspect, rank, position, stems))
+    return out
+
+
+def _names(mention: Mention, librarian: Librarian) -> list[set[str]]:
+    """Return the stems of each name of a mention's documents."""
+    subjects = librarian.subjects
+    names = {name for document in mention.documents for name in subjects.names_of[document]}
+    return [set(words.stems(name)) for name in names | {mention.name}]
+
+
+def _missing_relation(
+    need: _Need, found: Found, candidates: Sequence[_Candidate], librarian: Librarian
+) -> str:
+    """Say what is missing where a question relates subjects that no passage brings together."""
+    if len(need.subjects) < 2 or _COMPARISON.search(found.question):
+        return ""
+    names = [_names(mention, librarian) for mention in need.subjects]
+    together: dict[int, set[str]] = {}
+    for candidate in candidates:
+        held = together.setdefault(candidate.passage_rank, set(words.stems(candidate.evidence.title)))
+        held |= candidate.stems
+    documents = {c.passage_rank: c.evidence.document for c in candidates}
+    for rank, stems in together.items():
+        covered = sum(
+            documents[rank] in mention.documents or any(name <= stems for name in forms)
+            for mention, forms in zip(need.subjects, names, strict=True)
+        )
+        if covered >= 2:
+            return ""
+    listed = " and ".join(mention.name for mention in need.subjects)
+    return f"The library holds {listed}, but nothing that brings them together as asked."
+
+
+def _score(
+    question: str, need: _Need, candidates: Sequence[_Candidate], librarian: Librarian
+) -> None:
+    scorer = librarian.scorer
+    if scorer is not None:
+        pairs = [
+            (question, f"{c.evidence.title}: {c.evidence.section}. {c.text}") for c in candidates
+        ]
+        for candidate, value in zip(candidates, scorer.score(pairs).tolist(), strict=True):
+            candidate.relevance = value
+    names = [_names(mention, librarian) for mention in need.subjects]
+    for candidate in candidates:
+        candidate.total = 1.2 * candidate.relevance + _rules(need, names, candidate)
+
+
+def _rules(need: _Need, names: list[list[set[str]]], candidate: _Candidate) -> float:
+    own = [candidate.evidence.document in mention.documents for mention in need.subjects]
+    value = 0.0
+    if any(own):
+        value += 0.5
+        wanted = need.aspects or (() if need.populations else ("definition",))
+        if candidate.aspect in wanted:
+            value += 0.8
+        elif any(candidate.aspect in FALLBACK.get(a, ()) for a in wanted):
+            value += 0.25
+    value += _population(need, candidate)
+    others = [forms for forms, mine in zip(names, own, strict=True) if not mine]
+    if others and any(own):
+        value += 0.8 * any(name <= candidate.stems for forms in others for name in forms)
+    value += 1.0 * coverage(need.specifics, candidate.stems)
+    return value + (0.1 if candidate.position == 0 else 0.0)
+
+
+_POPULATION_STEMS = {
+    "children": {words.stem(w) for w in ["child", "children", "infant", "infants", "neonate", "newborn", "adolescents", "paediatric", "pediatric", "babies", "boys", "girls"]},
+    "pregnancy": {words.stem(w) for w in ["pregnancy", "pregnant", "trimester", "breastfeeding", "lactation", "fetal", "foetal", "fetus", "teratogenic"]},
+    "older_adults": {words.stem(w) for w in ["older", "elderly", "frail", "aged", "geriatric"]},
+}  # fmt: skip
+
+
+def _population(need: _Need, candidate: _Candidate) -> float:
+    value = 0.0
+    for population in need.populations:
+        if candidate.aspect == population:
+            value += 0.9
+        elif _POPULATION_STEMS[population] & candidate.stems:
+            value += 0.6
+    return value
+
+
+def coverage(specifics: dict[str, float], stems: set[str]) -> float:
+    """Return the weighted share of the question's specific words that a sentence holds."""
+    total = sum(specifics.values())
+    return sum(w for s, w in specifics.items() if s in stems) / total if total else 0.0
+
+
+def _too_weak(need: _Need, candidates: Sequence[_Candidate]) -> str:
+    best = max(c.relevance for c in candidates)
+    owned = {d for mention in need.subjects for d in mention.documents}
+    for population in need.populations:
+        fits = any(
+            (c.aspect == population or _POPULATION_STEMS[population] & c.stems)
+            and (not owned or c.evidence.document in owned)
+            for c in candidates
+        )
+        if not fits:
+            return f"The library holds nothing on this question {_IN_WORDS[population]}."
+    covered = max(coverage(need.specifics, _passage_stems(c)) for c in candidates)
+    if not need.subjects and covered < 0.5 and need.specifics:
+        return "No passage in the library covers what the question names."
+    if not need.subjects and best < MIN_RELEVANCE:
+        return "The passages found are too far from the question."
+    return ""
+
+
+_IN_WORDS = {
+    "children": "in children",
+    "pregnancy": "in pregnancy or breastfeeding",
+    "older_adults": "in older adults",
+}
+
+
+def _passage_stems(candidate: _Candidate) -> set[str]:
+    return candidate.stems | set(words.stems(candidate.evidence.title))
+
+
+def _pick(need: _Need, candidates: Sequence[_Candidate]) -> list[_Candidate]:
+    ranked = sorted(candidates, key=lambda c: -c.total)
+    best = ranked[0].total
+    margin = 0.55 if need.specifics else 0.75
+    chosen: list[_Candidate] = []
+    for candidate in ranked:
+        if len(chosen) >= MAX_QUOTES or (candidate.total < best - margin and len(chosen) >= 2):
+            break
+        if not any(_same(candidate, other) for other in chosen):
+            chosen.append(candidate)
+    return _ordered(chosen)
+
+
+def _ordered(chosen: Sequence[_Candidate]) -> list[_Candidate]:
+    """Order by passage, the best passage first, and by place within it; definitions open."""
+    best: dict[int, float] = {}
+    for candidate in chosen:
+        best[candidate.passage_rank] = max(best.get(candidate.passage_rank, -9.0), candidate.total)
+    return sorted(chosen, key=lambda c: (-best[c.passage_rank], c.passage_rank, c.position))
+
+
+def _same(a: _Candidate, b: _Candidate) -> bool:
+    return len(a.stems & b.stems) / max(1, len(a.stems | b.stems)) > _NEAR_DUPLICATE
+
+
+def _quoted(found: Sequence[str]) -> str:
+    return " or ".join(f"“{word}”" for word in found)

@@ -1,0 +1,186 @@
+"""The convolutional networks: from squashed grey films in [0, 1] to one logit each.
+
+The exposure normalisation is part of the network, so that training, inference, calibration and
+heatmap can't disagree about it. Knows nothing of files, cards, thresholds or augmentation.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+# Side of the square that films are squashed to before they reach any network, in pixels.
+FILM_SIDE = 224
+
+
+def equalise(films: Tensor) -> Tensor:
+    """Return each film's grey values replaced by their rank among its own mid-tones.
+
+    Global histogram equalisation removes whatever a monotone exposure curve did to a film. Values
+    next to pure black and white (collimation, burned-in letters) don't count towards the ranks.
+
+    Args:
+        films: (N, 1, H, W), values in [0, 1].
+
+    Returns:
+        (N, 1, H, W), values in about [-1.73, 1.73]: uniform ranks with mean 0 and deviation 1.
+    """
+    count, _, height, width = films.shape
+    levels = (films.detach().clamp(0, 1) * 255).round().long().view(count, -1)
+    margin_y, margin_x = height // 20, width // 20
+    core = levels.view(count, height, width)[
+        :, margin_y : height - margin_y, margin_x : width - margin_x
+    ].reshape(count, -1)
+    offsets = torch.arange(count, device=films.device).view(-1, 1) * 256
+    histogram = torch.bincount((core + offsets).view(-1), minlength=count * 256).view(count, 256)
+    weights = histogram.float()
+    weights[:, :4] = 0
+    weights[:, 252:] = 0
+    weights = weights + 1e-3  # A blank film has no mid-tones at all.
+    ranks = weights.cumsum(1) - weights / 2
+    ranks = ranks / weights.sum(1, keepdim=True)
+    return ((ranks.gather(1, levels) - 0.5) * 12**0.5).view_as(films)
+
+
+def local_contrast(films: Tensor, window: int) -> Tensor:
+    """Return each pixel's distance from its surroundings' mean, in their standard deviations.
+
+    Args:
+        films: (N, 1, H, W).
+        window: side of the square surroundings in pixels, odd.
+
+    Returns:
+        (N, 1, H, W), clipped to [-3, 3].
+    """
+
+    def mean(values: Tensor) -> Tensor:
+        return _box(_box(values, window, 2), window, 3)
+
+    middle = mean(films)
+    spread = (mean(films * films) - middle * middle).clamp_min(0).sqrt()
+    return ((films - middle) / (spread + 0.1)).clamp(-3, 3)
+
+
+def _box(values: Tensor, window: int, axis: int) -> Tensor:
+    """Return the running mean over `window` pixels along `axis`, by differences of running sums."""
+    pad = window // 2
+    sums = functional.pad(values.cumsum(axis), (1, 0) if axis == 3 else (0, 0, 1, 0))
+    size = values.shape[axis]
+    places = torch.arange(size, device=values.device)
+    low, high = (places - pad).clamp_min(0), (places + pad + 1).clamp_max(size)
+    counts = (high - low).view((-1, 1) if axis == 2 else (1, -1))
+    return (sums.index_select(axis, high) - sums.index_select(axis, low)) / counts
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions around a shortcut (He et al. 2016; the shortcut pools, He et al. 2019)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.first_norm = nn.BatchNorm2d(outputs)
+        self.second = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.second_norm = nn.BatchNorm2d(outputs)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride > 1 or inputs != outputs:
+            self.shortcut = nn.Sequential(
+                nn.AvgPool2d(stride) if stride > 1 else nn.Identity(),
+                nn.Conv2d(inputs, outputs, 1, bias=False),
+                nn.BatchNorm2d(outputs),
+            )
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Map (N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
+        inner = functional.relu(self.first_norm(self.first(values)))
+        return functional.relu(self.second_norm(self.second(inner)) + self.shortcut(values))
+
+
+class FilmNet(nn.Module):
+    """A compact residual network over two exposure-free views of a film.
+
+    Args:
+        width: channels of the first stage; each of the four stages doubles them.
+        side: side that films are resampled to inside, in pixels.
+        dropout: share of pooled features dropped in training.
+        outputs: logits a film.
+    """
+
+    def __init__(
+        self, width: int = 32, side: int = 160, dropout: float = 0.3, outputs: int = 1
+    ) -> None:
+        super().__init__()
+        self.side = side
+        self.stem = nn.Sequential(
+            nn.Conv2d(2, width, 5, 2, 2, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+        )
+        stages: list[nn.Module] = []
+        channels = width
+        for stage in range(4):
+            wider = width * 2**stage
+            stages.append(Residual(channels, wider, 1 if stage == 0 else 2))
+            stages.append(Residual(wider, wider, 1))
+            channels = wider
+        self.stages = nn.Sequential(*stages)
+        self.features = channels
+        self.drop = nn.Dropout(dropout)
+        self.head = nn.Linear(channels, outputs)
+
+    def maps(self, films: Tensor) -> Tensor:
+        """Return the last feature maps, (N, features, side / 32, side / 32), of (N, 1, H, W) films."""
+        return self.late(self.early(films))
+
+    def early(self, films: Tensor) -> Tensor:
+        """Return the third stage's maps, (N, features / 2, side / 16, side / 16)."""
+        if films.shape[-1] != self.side or films.shape[-2] != self.side:
+            films = functional.interpolate(
+                films, (self.side, self.side), mode="bilinear", align_corners=False
+            )
+        with torch.autocast(films.device.type, enabled=False):
+            ranks = equalise(films.float())
+            views = torch.cat([ranks, local_contrast(ranks, self.side // 10 * 2 + 1)], 1)
+        views = views.contiguous(memory_format=torch.channels_last)
+        maps: Tensor = self.stages[:6](self.stem(views))
+        return maps
+
+    def late(self, maps: Tensor) -> Tensor:
+        """Return the last stage's maps from the third's."""
+        last: Tensor = self.stages[6:](maps)
+        return last
+
+    def classify(self, maps: Tensor) -> Tensor:
+        """Return the logits, (N,) for one output and (N, outputs) for more, of feature maps."""
+        logits: Tensor = self.head(self.drop(maps.mean((2, 3))))
+        return logits.squeeze(1) if logits.shape[1] == 1 else logits
+
+    def forward(self, films: Tensor) -> Tensor:
+        """Return the logits, (N,) or (N, outputs), of (N, 1, H, W) films in [0, 1]."""
+        return self.classify(self.maps(films))
+
+
+class BaselineNet(nn.Module):
+    """The plain network that is compared against: five convolutions, three poolings, two dense."""
+
+    def __init__(self, side: int = 150) -> None:
+        super().__init__()
+        self.side = side
+        self.body = nn.Sequential(
+            nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(),
+            nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(64, 64, 3, padding=1), nn.ReLU(),
+            nn.Conv2d(64, 128, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(128 * (side // 8) ** 2, 64), nn.ReLU(), nn.Dropout(0.3),
+            nn.Linear(64, 1),
+        )  # fmt: skip
+
+    def forward(self, films: Tensor) -> Tensor:
+        """Return one logit a film, (N,), of (N, 1, H, W) films in [0, 1]."""
+        films = functional.interpolate(
+            films, (self.side, self.side), mode="bilinear", align_corners=False
+        )
+        return self.body(films).squeeze(1)

@@ -1,0 +1,178 @@
+"""Metrics and their bootstrap intervals. Pure numpy; knows nothing of tasks, files or models.
+
+Intervals are percentile bootstrap (Efron & Tibshirani 1993) over the independent unit: a query, a
+patient, a document. Samples of one unit are drawn together.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from evals.types import Interval
+
+ROUNDS = 1000
+ECE_BINS = 10
+Floats = NDArray[np.float64]
+
+
+def ndcg(ranked: Sequence[str], relevant: Mapping[str, float], k: int) -> float:
+    """Return nDCG@k in [0, 1] with linear gains, as trec_eval (Järvelin & Kekäläinen 2002).
+
+    Args:
+        ranked: document ids, best first, without repetition.
+        relevant: gain of each relevant document.
+        k: cut-off.
+    """
+    discount = 1.0 / np.log2(np.arange(2, k + 2))
+    gains = np.array([relevant.get(d, 0.0) for d in ranked[:k]])
+    ideal = np.sort(np.array([g for g in relevant.values() if g > 0]))[::-1][:k]
+    best = float((ideal * discount[: len(ideal)]).sum())
+    return float((gains * discount[: len(gains)]).sum()) / best if best else 0.0
+
+
+def recall(ranked: Sequence[str], relevant: Collection[str], k: int) -> float:
+    """Return the share of the relevant documents among the first k."""
+    return len(set(ranked[:k]) & set(relevant)) / len(relevant) if relevant else 0.0
+
+
+def mrr(ranked: Sequence[str], relevant: Collection[str], k: int) -> float:
+    """Return 1 / rank of the first relevant document among the first k, or 0."""
+    return next((1.0 / n for n, d in enumerate(ranked[:k], 1) if d in relevant), 0.0)
+
+
+def auroc(truth: ArrayLike, scores: ArrayLike) -> float | None:
+    """Return the area under the ROC curve, ties counted half; None with one class only.
+
+    Source: Hanley & McNeil 1982 (the Mann-Whitney statistic).
+    """
+    from scipy.stats import rankdata
+
+    positive = np.asarray(truth, dtype=np.bool_)
+    n_pos, n_neg = int(positive.sum()), int((~positive).sum())
+    if not n_pos or not n_neg:
+        return None
+    ranks = rankdata(np.asarray(scores, dtype=np.float64))
+    return float((ranks[positive].sum() - n_pos * (n_pos + 1) / 2) / (n_pos * n_neg))
+
+
+def accuracy(truth: ArrayLike, guess: ArrayLike) -> float | None:
+    """Return the share of equal entries; None where there are none."""
+    return _mean(np.asarray(truth) == np.asarray(guess))
+
+
+def sensitivity(truth: ArrayLike, guess: ArrayLike) -> float | None:
+    """Return the share of positives that were called; None without positives."""
+    positive = np.asarray(truth, dtype=np.bool_)
+    return _mean(np.asarray(guess, dtype=np.bool_)[positive])
+
+
+def specificity(truth: ArrayLike, guess: ArrayLike) -> float | None:
+    """Return the share of negatives that were not called; None without negatives."""
+    positive = np.asarray(truth, dtype=np.bool_)
+    return _mean(~np.asarray(guess, dtype=np.bool_)[~positive])
+
+
+def balanced_accuracy(truth: ArrayLike, guess: ArrayLike) -> float | None:
+    """Return the mean of sensitivity and specificity; None unless both can be told."""
+    both = sensitivity(truth, guess), specificity(truth, guess)
+    return None if None in both else float(np.mean(np.array(both, dtype=np.float64)))
+
+
+def ece(truth: ArrayLike, probabilities: ArrayLike, bins: int = ECE_BINS) -> float | None:
+    """Return the expected calibration error with bins of equal width (Naeini et al. 2015).
+
+    Args:
+        truth: whether the label holds.
+        probabilities: of the label, in [0, 1].
+        bins: how many.
+    """
+    p = np.asarray(probabilities, dtype=np.float64)
+    if not len(p):
+        return None
+    y = np.asarray(truth, dtype=np.float64)
+    place = np.minimum((p * bins).astype(np.int64), bins - 1)
+    gap = np.bincount(place, weights=y - p, minlength=bins)
+    return float(np.abs(gap).sum() / len(p))
+
+
+def f1(counts: NDArray[np.int64]) -> tuple[float, float, float]:
+    """Return precision, recall and F1 from (hits, found, true) counts.
+
+    Nothing found gives precision 0, nothing true recall 0, so an empty answer never scores.
+    """
+    hits, found, true = (float(c) for c in counts)
+    precision = hits / found if found else 0.0
+    share = hits / true if true else 0.0
+    return precision, share, 2 * hits / (found + true) if found + true else 0.0
+
+
+def span_counts(found: Collection[Hashable], true: Collection[Hashable]) -> tuple[int, int, int]:
+    """Return (hits, found, true) where a hit is an exact match of start, end and type."""
+    a, b = set(found), set(true)
+    return len(a & b), len(a), len(b)
+
+
+def rouge_l(candidate: str, reference: str) -> float:
+    """Return ROUGE-L's F1 in [0, 1] on lower-case words (Lin 2004), without stemming."""
+    a, b = (re.findall(r"\w+", text.lower()) for text in (candidate, reference))
+    if not a or not b:
+        return 0.0
+    row = [0] * (len(b) + 1)
+    for word in a:
+        before = 0
+        for at, other in enumerate(b, 1):
+            above = row[at]
+            row[at] = before + 1 if word == other else max(row[at], row[at - 1])
+            before = above
+    common = row[-1]
+    return 2 * common / (len(a) + len(b))
+
+
+def mean_interval(
+    values: Sequence[float], units: Sequence[Hashable] | None = None, seed: int = 0
+) -> Interval:
+    """Return the mean of `values` with its interval; `units` groups them, by default each alone."""
+    array = np.asarray(values, dtype=np.float64)
+    names = list(range(len(array))) if units is None else units
+    return bootstrap(lambda rows: _mean(array[rows]), names, seed)
+
+
+def bootstrap(
+    statistic: Callable[[NDArray[np.int64]], float | None],
+    units: Sequence[Hashable],
+    seed: int = 0,
+    rounds: int = ROUNDS,
+) -> Interval:
+    """Return a statistic with its 95% percentile interval.
+
+    Args:
+        statistic: from the rows of the samples drawn (with repetition) to a figure, or None where
+            the draw can't give it; such rounds are left out.
+        units: the independent unit of each sample; its samples are drawn together.
+        seed: of the draws.
+        rounds: draws.
+    """
+    value = statistic(np.arange(len(units)))
+    if value is None or len(units) == 0:
+        return Interval(None, None, None)
+    members: dict[Hashable, list[int]] = {}
+    for row, unit in enumerate(units):
+        members.setdefault(unit, []).append(row)
+    groups = [np.array(rows, dtype=np.int64) for rows in members.values()]
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for _ in range(rounds):
+        picks = rng.integers(len(groups), size=len(groups))
+        figure = statistic(np.concatenate([groups[i] for i in picks]))
+        if figure is not None:
+            drawn.append(figure)
+    low, high = np.percentile(drawn, [2.5, 97.5]) if drawn else (value, value)
+    return Interval(float(value), float(low), float(high))
+
+
+def _mean(values: NDArray[np.bool_] | Floats) -> float | None:
+    return float(np.mean(values)) if len(values) else None

@@ -1,0 +1,118 @@
+"""Answers "what does the library hold on this question": subjects, aspects and ranked passages.
+
+The passages of a document that the question names come first, those of the asked section before
+all; the hybrid search fills the rest. Knows nothing of conversations.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from retrieval import aspects
+from retrieval.search import PairScores, Searcher
+from retrieval.subjects import Mention, Subjects
+from retrieval.types import Hit, Passage
+
+# Where a document has no section on the asked aspect, the sections that may hold the answer.
+FALLBACK: dict[str, tuple[str, ...]] = {
+    "risk_factors": ("causes",),
+    "causes": ("risk_factors", "definition"),
+    "red_flags": ("complications", "symptoms"),
+    "treatment": ("uses", "dose", "procedure"),
+    "uses": ("treatment", "definition"),
+    "dose": ("treatment",),
+    "mechanism": ("definition", "causes"),
+    "side_effects": ("complications",),
+    "contraindications": ("interactions", "side_effects"),
+    "interactions": ("contraindications",),
+    "monitoring": ("follow_up", "results"),
+    "follow_up": ("monitoring", "prevention"),
+    "overdose": ("side_effects", "treatment"),
+    "procedure": ("definition", "treatment"),
+    "results": ("diagnosis", "definition"),
+    "diagnosis": ("results", "procedure"),
+    "symptoms": ("definition",),
+    "complications": ("prognosis", "red_flags"),
+    "prognosis": ("complications", "follow_up"),
+    "prevention": ("treatment", "follow_up"),
+    "definition": ("uses",),
+}
+_SUBJECT_BONUS = 0.6
+_ASPECT_BONUS = 0.5
+_FALLBACK_BONUS = 0.25
+_SEARCHED = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the library holds on a question.
+
+    Attributes:
+        question: as asked.
+        mentions: the names of documents in it.
+        aspects: the aspects that it asks about.
+        hits: passages, best first.
+    """
+
+    question: str
+    mentions: tuple[Mention, ...]
+    aspects: tuple[str, ...]
+    hits: tuple[Hit, ...]
+
+
+class Librarian:
+    """Finds passages for questions over one index; immutable after construction."""
+
+    def __init__(self, searcher: Searcher) -> None:
+        self.searcher = searcher
+        self.subjects = Subjects(searcher.index.passages)
+        self._rows: dict[str, list[int]] = defaultdict(list)
+        for row, passage in enumerate(searcher.index.passages):
+            self._rows[passage.document].append(row)
+
+    @property
+    def scorer(self) -> PairScores | None:
+        """The reranker, which also scores sentences."""
+        return self.searcher.reranker
+
+    def passages(self, document: str) -> list[Passage]:
+        """Return a document's passages in reading order; an empty list for an unknown id."""
+        return [self.searcher.index.passages[row] for row in self._rows.get(document, ())]
+
+    def knows(self, word: str) -> bool:
+        """Whether any passage holds the word, up to inflection."""
+        return self.searcher.index.lexical.knows(word)
+
+    def find(self, question: str, k: int = 8) -> Found:
+        """Return up to `k` passages for a question, with what was recognised in it."""
+        mentions = tuple(self.subjects.find(question))
+        asked = aspects.asked(question)
+        hits = {hit.passage.id: hit for hit in self.searcher.search(question, _SEARCHED)}
+        named = {document for mention in mentions for document in mention.documents}
+        self._add_named(question, named, hits)
+        scored = [self._weighted(hit, named, asked) for hit in hits.values()]
+        scored.sort(key=lambda hit: -hit.score)
+        return Found(question, mentions, asked, tuple(scored[:k]))
+
+    def _add_named(self, question: str, named: set[str], hits: dict[str, Hit]) -> None:
+        rows = [row for document in named for row in self._rows.get(document, ())]
+        if not rows:
+            return
+        index = self.searcher.index
+        cosines = index.vectors[rows] @ self.searcher.encoder.embed([question])[0]
+        for row, cosine in zip(rows, cosines.tolist(), strict=True):
+            passage = index.passages[row]
+            hits.setdefault(passage.id, Hit(passage, cosine, (("dense", cosine),)))
+
+    def _weighted(self, hit: Hit, named: set[str], asked: tuple[str, ...]) -> Hit:
+        bonus = 0.0
+        if hit.passage.document in named:
+            bonus = _SUBJECT_BONUS + self._aspect_bonus(hit.passage, asked)
+        return Hit(hit.passage, hit.score + bonus, (*hit.parts, ("named", bonus)))
+
+    def _aspect_bonus(self, passage: Passage, asked: tuple[str, ...]) -> float:
+        if passage.aspect in (asked or ("definition",)):
+            return _ASPECT_BONUS
+        fallbacks = {name for aspect in asked for name in FALLBACK.get(aspect, ())}
+        return _FALLBACK_BONUS if passage.aspect in fallbacks else 0.0

@@ -1,0 +1,111 @@
+"""Words, their stems and their places."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from retrieval import library, words
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("treatments", "treatment"),
+        ("Treated", "treating"),
+        ("anaemia", "anemia"),
+        ("haemorrhage", "hemorrhage"),
+        ("leukaemia", "leukemia"),
+        ("hyperkalaemia", "hyperkalemia"),
+        ("ischaemic", "ischemic"),
+        ("oedema", "edema"),
+        ("oesophagus", "esophagus"),
+        ("diarrhoea", "diarrhea"),
+        ("gonorrhoea", "gonorrhea"),
+        ("paediatric", "pediatric"),
+        ("tumours", "tumor"),
+        ("foetal", "fetal"),
+        ("hospitalised", "hospitalized"),
+        ("Crohn's", "Crohn"),
+        ("Parkinson’s", "parkinson's"),
+        # Of these the library writes one form and a question may write the other.
+        ("apnoea", "apnea"),
+        ("dyspnoea", "dyspnea"),
+        ("coeliac", "celiac"),
+        ("oestrogen", "estrogen"),
+        ("foetus", "fetus"),
+        ("anaesthesia", "anesthesia"),
+        ("faeces", "feces"),
+        ("caesarean", "cesarean"),
+    ],
+)
+def test_forms_of_one_word_share_a_stem(one: str, other: str) -> None:
+    assert words.stem(one) == words.stem(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("hypertension", "hypotension"),
+        ("hyperkalemia", "hypokalemia"),
+        ("hyperthyroidism", "hypothyroidism"),
+        ("hepatitis", "hepatic"),
+        ("B12", "B6"),
+        ("hba1c", "hba2c"),
+        ("prednisone", "prednisolone"),
+        ("sulfasalazine", "sulfadiazine"),
+    ],
+)
+def test_different_words_keep_different_stems(one: str, other: str) -> None:
+    assert words.stem(one) != words.stem(other)
+
+
+@pytest.mark.parametrize("word", ["hba1c", "b12", "covid19", "flu", "ecg", "uti"])
+def test_codes_and_abbreviations_are_their_own_stems(word: str) -> None:
+    assert words.stem(word) == word
+    assert words.stem(word.upper()) == word
+
+
+def test_words_carry_their_places() -> None:
+    text = "Crohn's disease: 2.5 mg/day of beta_blocker"
+    found = words.words(text)
+    assert [w.text for w in found] == [
+        "Crohn's", "disease", "2", "5", "mg", "day", "of", "beta", "blocker",
+    ]  # fmt: skip
+    assert all(text[w.start : w.end] == w.text for w in found)
+    assert [w.stem for w in found] == words.stems(text)
+
+
+def test_content_leaves_out_the_words_without_meaning() -> None:
+    assert words.content("What is the treatment of an asthma attack?") == {
+        words.stem("treatment"), "asthma", words.stem("attack"),
+    }  # fmt: skip
+    assert words.content("What's it? Who’s there? What is this, and why?") <= {"what", "who"}
+    assert words.content("") == set()
+
+
+def test_a_negation_is_not_a_word_that_carries_meaning_but_is_a_word() -> None:
+    assert "not" in words.stems("do not give")
+    assert words.content("do not give") == {"give"}
+
+
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(st.text(max_size=80))
+def test_any_text_gives_words_at_their_places(text: str) -> None:
+    found = words.words(text)
+    assert all(text[w.start : w.end] == w.text for w in found)
+    assert [w.stem for w in found] == words.stems(text)
+    assert words.content(text) <= set(words.stems(text))
+
+
+def test_threads_share_no_stemmer() -> None:
+    vocabulary = sorted({w.text for d in library.documents() for s in d.sections[:3]
+                         for w in words.words(s.text)})  # fmt: skip
+    assert len(vocabulary) > 1000
+    alone = [words.stem.__wrapped__(word) for word in vocabulary]
+    with ThreadPoolExecutor(4) as pool:
+        runs = list(pool.map(lambda _: [words.stem.__wrapped__(w) for w in vocabulary], range(4)))
+    assert all(run == alone for run in runs)
