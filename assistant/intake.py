@@ -187,7 +187,9 @@ def _encodings(data: bytes) -> tuple[str, ...]:
 
 def _readable(text: str) -> bool:
     sample = text[:65536]
-    bad = sum(1 for c in sample if unicodedata.category(c) in ("Cc", "Cn", "Co") and c not in "\t\n\r\f\v")
+    bad = sum(
+        1 for c in sample if unicodedata.category(c) in ("Cc", "Cn", "Co") and c not in "\t\n\r\f\v"
+    )
     return bad <= len(sample) // 1000
 
 

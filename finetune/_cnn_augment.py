@@ -85,9 +85,7 @@ class Augment:
             ],
             1,
         )  # fmt: skip
-        grid = functional.affine_grid(
-            matrix, [count, 1, self.side, self.side], align_corners=False
-        )
+        grid = functional.affine_grid(matrix, [count, 1, self.side, self.side], align_corners=False)
         paddings = ("zeros", "border", "reflection")
         padding = paddings[int(self._uniform(0, 3, 1))]
         return functional.grid_sample(films, grid, padding_mode=padding, align_corners=False)
@@ -102,9 +100,7 @@ class Augment:
         films = (films - middle) * contrast + middle + offset
         # An uneven beam: a smooth field over the film.
         field = torch.randn(count, 1, 3, 3, generator=self.generator) * 0.12
-        field = functional.interpolate(
-            field, films.shape[-2:], mode="bicubic", align_corners=False
-        )
+        field = functional.interpolate(field, films.shape[-2:], mode="bicubic", align_corners=False)
         strength = self._uniform(0, 1, count, 1, 1, 1)
         films = films + field * strength
         noise = torch.randn(films.shape, generator=self.generator)
@@ -163,7 +159,10 @@ def blur(films: Tensor, sigma: float) -> Tensor:
         size = films.shape[axis]
         # A sum of shifted copies: one-channel convolutions are slow on CPUs.
         films = sum(
-            (padded.narrow(axis, shift, size) * weight for shift, weight in enumerate(kernel.tolist())),
+            (
+                padded.narrow(axis, shift, size) * weight
+                for shift, weight in enumerate(kernel.tolist())
+            ),
             torch.zeros_like(films),
         )
     return films

@@ -86,6 +86,7 @@ def write(
         "sha256": sha256(out / MODEL_FILE),
     }
     write_json(out / CARD_FILE, card)
+    (out / CARD_FILE).chmod(0o644)
     return card
 
 
@@ -97,7 +98,9 @@ def write_weights(network: torch.nn.Module, path: Path) -> None:
     with atomic_path(path) as temporary:
         save_file({k: v.contiguous() for k, v in state.items()}, temporary)
     path.chmod(0o644)
-    network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    network.load_state_dict(
+        {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+    )
 
 
 def _results(

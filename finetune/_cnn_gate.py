@@ -124,9 +124,7 @@ def other_pictures(images: Path, held_out: bool) -> list[Path]:
     return found + photos[int(held_out) :: 2]
 
 
-def assess(
-    network: FilmNet, parts: dict[str, Films], images: Path, out: Path
-) -> dict[str, Any]:
+def assess(network: FilmNet, parts: dict[str, Films], images: Path, out: Path) -> dict[str, Any]:
     """Choose the gate's threshold, measure it, and write weights and card to `out`.
 
     Args:
@@ -186,6 +184,7 @@ def assess(
         "sha256": sha256(out / MODEL_FILE),
     }  # fmt: skip
     write_json(out / CARD_FILE, card)
+    (out / CARD_FILE).chmod(0o644)
     return card
 
 

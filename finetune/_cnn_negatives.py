@@ -30,7 +30,9 @@ def white_noise(generator: np.random.Generator) -> np.ndarray:
     """Return noise of some grain size."""
     cells = int(generator.integers(20, SIDE))
     grid = generator.random((cells, cells)).astype(np.float32)
-    return _stretch(np.asarray(Image.fromarray(grid).resize((SIDE, SIDE), Image.Resampling.BICUBIC)))
+    return _stretch(
+        np.asarray(Image.fromarray(grid).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+    )
 
 
 def gradient(generator: np.random.Generator) -> np.ndarray:
@@ -72,7 +74,9 @@ def page(generator: np.random.Generator) -> np.ndarray:
     for top in range(int(generator.integers(4, 20)), SIDE - 10, step):
         if generator.random() < 0.85:
             words = "".join(generator.choice(letters, int(generator.integers(10, 40))))
-            draw.text((int(generator.integers(4, 30)), top), words, fill=int(generator.integers(90)))
+            draw.text(
+                (int(generator.integers(4, 30)), top), words, fill=int(generator.integers(90))
+            )
     pixels = _soften(picture, generator)
     return 255 - pixels if generator.random() < 0.3 else pixels
 
@@ -112,7 +116,9 @@ def limb_phantom(generator: np.random.Generator) -> np.ndarray:
     for _ in range(int(generator.integers(1, 6))):
         shift = generator.uniform(-0.6, 0.6) * wide
         bone = [(x + shift, y) for x, y in ends]
-        draw.line(bone, fill=int(generator.integers(150, 255)), width=int(generator.integers(5, 26)))
+        draw.line(
+            bone, fill=int(generator.integers(150, 255)), width=int(generator.integers(5, 26))
+        )
     pixels = np.asarray(picture.filter(ImageFilter.GaussianBlur(generator.uniform(1, 4))))
     if generator.random() < 0.3:
         pixels = np.where(pixels < 20, 250, pixels)

@@ -43,6 +43,7 @@ class Plan:
         average: decay of the averaged weights a step.
         seed: of weights, sampling and augmentation.
         threads: CPU threads; 0 leaves it to torch.
+        start: SHA-256 of the weights that training starts from; "" for none.
     """
 
     network: str = "film"
@@ -55,6 +56,7 @@ class Plan:
     average: float = 0.998
     seed: int = 17
     threads: int = 0
+    start: str = ""
 
 
 def build(plan: Plan) -> FilmNet | BaselineNet:
@@ -65,7 +67,13 @@ def build(plan: Plan) -> FilmNet | BaselineNet:
     return FilmNet(plan.width, plan.side)
 
 
-def fit(films: Films, plan: Plan, checkpoint: Path | None = None, max_steps: int = 0) -> nn.Module:
+def fit(
+    films: Films,
+    plan: Plan,
+    checkpoint: Path | None = None,
+    max_steps: int = 0,
+    start: dict[str, Tensor] | None = None,
+) -> nn.Module:
     """Train on `films` and return the network with its averaged weights, in evaluation mode.
 
     Args:
@@ -73,10 +81,11 @@ def fit(films: Films, plan: Plan, checkpoint: Path | None = None, max_steps: int
         plan: what to do.
         checkpoint: file to resume from if it is there, and to write after each epoch.
         max_steps: stop after this many steps in all; 0 does all epochs.
+        start: tensors of a network of the same shape to start from; None starts from random ones.
     """
     if plan.threads:
         torch.set_num_threads(plan.threads)
-    run = _Run(films, plan)
+    run = _Run(films, plan, start)
     if checkpoint is not None and checkpoint.is_file():
         run.restore(checkpoint)
         log.info("resumed at step %d of %d", run.step, run.total)
@@ -100,9 +109,11 @@ def fit(films: Films, plan: Plan, checkpoint: Path | None = None, max_steps: int
 class _Run:
     """A training run at some step."""
 
-    def __init__(self, films: Films, plan: Plan) -> None:
+    def __init__(self, films: Films, plan: Plan, start: dict[str, Tensor] | None = None) -> None:
         self.films, self.plan, self.step = films, plan, 0
         self.network = build(plan).to(memory_format=torch.channels_last).train()
+        if start is not None:
+            self.network.load_state_dict(start)
         self.averaged = {k: v.clone() for k, v in self.network.state_dict().items()}
         self.per_epoch = max(1, len(films) // plan.batch)
         self.total = self.per_epoch * plan.epochs

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +95,7 @@ def windows(
         allowed = _open_tags(document, item.offsets[1:-1])
         size = max_tokens - 2
         cuts = [0, *range(size - shift if shift else size, len(inside), size), len(inside)]
-        for first, last in zip(cuts, cuts[1:], strict=False):
+        for first, last in pairwise(cuts):
             ids = item.ids[1:-1][first:last]
             out.append(
                 Window(

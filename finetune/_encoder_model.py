@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from finetune._encoder_recipe import Recipe
     from retrieval.bert import Bert
 
-# Every linear layer of the transformer blocks; the pooler is not used.
-MODULES = r".*encoder\.layer\.\d+\.(attention\.self\.(query|key|value)|(attention\.output|intermediate|output)\.dense)"
+# Every linear layer of a transformer block.
+_LINEAR = r"\.(attention\.self\.(query|key|value)|(attention\.output|intermediate|output)\.dense)"
 
 
 class AdapterModel(nn.Module):
@@ -40,7 +40,7 @@ class AdapterModel(nn.Module):
             r=recipe.rank,
             lora_alpha=recipe.alpha,
             lora_dropout=recipe.dropout,
-            target_modules=MODULES,
+            target_modules=modules(recipe),
             bias="none",
         )
         with warnings.catch_warnings():
@@ -125,6 +125,11 @@ def _load_base(folder: Path) -> nn.Module:
     return base
 
 
+def modules(recipe: Recipe) -> str:
+    """Return the pattern of the module names that get an adapter, as peft takes it."""
+    return rf".*encoder\.layer\.({'|'.join(map(str, recipe.layers))}){_LINEAR}"
+
+
 def save(model: AdapterModel, recipe: Recipe, card: dict[str, Any], out: Path) -> None:
     """Write `adapter_model.safetensors` (float16) and `card.json` into the folder `out`."""
     from safetensors.torch import save_file
@@ -144,7 +149,7 @@ def save(model: AdapterModel, recipe: Recipe, card: dict[str, Any], out: Path) -
         "lora": {
             "r": recipe.rank,
             "alpha": recipe.alpha,
-            "target_modules": MODULES,
+            "target_modules": modules(recipe),
         },
         "head": model.head_config,
         **card,

@@ -151,7 +151,7 @@ class Pairs:
         if answer is None:
             return None
         texts = [templates.dress(style, item["focus"], item["qtype"], answer)]
-        own = {sentence for sentence in item["sentences"]}
+        own = set(item["sentences"])
         aside = [
             (_overlap(question, s), s, other["qtype"])
             for other in same
@@ -243,9 +243,7 @@ class Pairs:
                 picked = wrong[:2] + self._sample(wrong[2:], NEGATIVES - 2)
                 yield Group(kind, query, (texts[right[index]], *(texts[d] for d in picked)))
 
-    def articles(
-        self, searcher: Searcher, forbidden: set[str], limit: int
-    ) -> Iterator[Group]:
+    def articles(self, searcher: Searcher, forbidden: set[str], limit: int) -> Iterator[Group]:
         """Yield groups of an abstract for its own title or one of its sentences.
 
         The sentence is taken out of the abstract (the inverse cloze task, Lee et al. 2019).
@@ -273,8 +271,12 @@ class Pairs:
         """Yield groups of a conclusion against the background that repeats the question's words."""
         made = 0
         for item in rows(self.data / "qa/pubmedqa_train.jsonl.gz"):
-            pool = [s for label, text in item["contexts"] for s in _sentences(text)
-                    if not label.startswith(("RESULT", "FINDING", "CONCLUSION"))]
+            pool = [
+                s
+                for label, text in item["contexts"]
+                for s in _sentences(text)
+                if not label.startswith(("RESULT", "FINDING", "CONCLUSION"))
+            ]
             answers = _sentences(item["long_answer"])
             pool.sort(key=lambda s: -_overlap(item["question"], s))
             if answers and len(pool) >= 2 and made < limit:

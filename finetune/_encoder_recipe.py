@@ -24,6 +24,9 @@ class Recipe(BaseModel):
     encoder: str = Field(EMBEDDED, description="The base that the adapter sits on.")
     seed: int = Field(0, ge=0, description="Of sampling, order, initial weights and dropout.")
     rank: int = Field(32, ge=1, le=256, description="LoRA's rank r.")
+    layers: tuple[int, ...] = Field(
+        (0, 1, 2, 3, 4, 5), min_length=1, description="Transformer blocks that get an adapter."
+    )
     alpha: int = Field(64, ge=1, description="LoRA's alpha; deltas are scaled by alpha / r.")
     dropout: float = Field(0.05, ge=0, lt=1, description="Dropout on LoRA's input.")
     learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate of LoRA's matrices.")
@@ -51,7 +54,9 @@ def load(name_or_path: str, changes: dict[str, Any] | None = None) -> Recipe:
         path = RECIPES / f"{name_or_path}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.yaml")))
-        raise ConfigError(f"There is no recipe {name_or_path!r}: name a YAML file or one of {known}.")
+        raise ConfigError(
+            f"There is no recipe {name_or_path!r}: name a YAML file or one of {known}."
+        )
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -30,19 +30,21 @@ POINTWISE = 0.3
 SERVED_TOKENS = 256
 # Groups a source: (training, validation).
 AMOUNTS = {
-    "medquad": (1900, 60),
-    "bioasq answers": (500, 40),
-    "bioasq": (700, 40),
-    "scifact": (550, 40),
-    "articles": (250, 10),
-    "pubmedqa": (250, 0),
-    "evidence inference": (300, 20),
+    "medquad": (1500, 60),
+    "bioasq answers": (350, 40),
+    "bioasq": (400, 40),
+    "scifact": (350, 40),
+    "articles": (120, 10),
+    "pubmedqa": (150, 0),
+    "evidence inference": (200, 20),
 }
 TRAINING_DATA = [
     {"name": "MedQuAD (training part, split by disease)", "licence": "CC BY 4.0"},
     {"name": "BioASQ tasks 7B to 10B (questions and snippets)", "licence": "CC BY 2.5"},
-    {"name": "SciFact training claims; corpus for title and sentence queries",
-     "licence": "CC BY 4.0; abstracts ODC-By 1.0"},
+    {
+        "name": "SciFact training claims; corpus for title and sentence queries",
+        "licence": "CC BY 4.0; abstracts ODC-By 1.0",
+    },
     {"name": "PubMedQA (expert-labelled training part)", "licence": "MIT"},
     {"name": "Evidence Inference 2.0 (training part)", "licence": "MIT"},
 ]

@@ -101,7 +101,9 @@ def train(
     while not state.done and state.step < len(plan):
         if stop_after is not None and state.step >= stop_after:
             return state
-        losses.append(_step(model, task, optimiser, plan[state.step], _rate(recipe, state.step, len(plan))))
+        losses.append(
+            _step(model, task, optimiser, plan[state.step], _rate(recipe, state.step, len(plan)))
+        )
         state = replace(state, step=state.step + 1)
         if state.step % 25 == 0:
             log.info("step %d/%d: loss %.3f", state.step, len(plan), np.mean(losses[-25:]))
@@ -111,8 +113,13 @@ def train(
         if state.step % recipe.validate_every == 0 or last or state.step == stop_after:
             state, best = _validate(model, task, recipe, state, best, float(np.mean(losses)))
             losses.clear()
-            log.info("step %d/%d: %s, %.0f s", state.step, len(plan), state.history[-1][1:],
-                     time.monotonic() - started)
+            log.info(
+                "step %d/%d: %s, %.0f s",
+                state.step,
+                len(plan),
+                state.history[-1][1:],
+                time.monotonic() - started,
+            )
             _checkpoint(run, model, optimiser, state, best)
     model.restore(best)
     return replace(state, done=True)
@@ -179,7 +186,9 @@ def _checkpoint(
         tensors |= {f"adam.{index}.{k}": v for k, v in moments.items()}
     tensors["rng"] = torch.get_rng_state()
     with files.atomic_folder(target) as folder:
-        save_file({k: v.contiguous().clone() for k, v in tensors.items()}, folder / "state.safetensors")
+        save_file(
+            {k: v.contiguous().clone() for k, v in tensors.items()}, folder / "state.safetensors"
+        )
         (folder / "state.json").write_text(json.dumps(asdict(state)), encoding="utf-8")
     for old in sorted(run.glob("step-*"))[:-1]:
         shutil.rmtree(old, ignore_errors=True)

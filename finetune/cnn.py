@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from assistant.errors import InputError
+from assistant.vision import weights
 from finetune import _cnn_card as card
 from finetune import _cnn_data as data
 from finetune import _cnn_gate as gate
@@ -30,7 +31,12 @@ INDEX = "kermany_index.csv"
 
 
 def train(
-    index: Path, out: Path, plan: Plan, limit: int = 0, max_steps: int = 0
+    index: Path,
+    out: Path,
+    plan: Plan,
+    limit: int = 0,
+    max_steps: int = 0,
+    start: Path | None = None,
 ) -> dict[str, Any]:
     """Train a classifier on the films of `index` and write its weights and card to `out`.
 
@@ -40,6 +46,7 @@ def train(
         plan: network, schedule and seed.
         limit: use this many films only; 0 uses all.
         max_steps: stop training after this many steps; 0 does all epochs.
+        start: folder of a model of the same shape to train on from; None starts afresh.
 
     Returns:
         The card.
@@ -57,7 +64,11 @@ def train(
             )
     log.info("films: %s", {name: len(part) for name, part in parts.items()})
     out.mkdir(parents=True, exist_ok=True)
-    network = fit(parts["train"], plan, out / "checkpoint.safetensors", max_steps)
+    tensors = None
+    if start is not None:
+        first = weights.load(start)
+        plan, tensors = replace(plan, start=str(first.card["sha256"])), first.tensors
+    network = fit(parts["train"], plan, out / "checkpoint.safetensors", max_steps, tensors)
     return card.write(network, plan, parts, out)
 
 
@@ -88,6 +99,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--what", choices=("pneumonia", "baseline", "gate"), default="pneumonia")
     parser.add_argument("--limit", type=int, default=0, help="use this many films only")
     parser.add_argument("--epochs", type=int, default=0, help="passes over the films")
+    parser.add_argument("--rate", type=float, default=0.0, help="the highest learning rate")
+    parser.add_argument("--start", type=Path, help="folder of a model to train on from")
     parser.add_argument("--seed", type=int, default=Plan.seed)
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves it to torch")
     options = parser.parse_args(arguments)
@@ -101,7 +114,9 @@ def main(arguments: list[str] | None = None) -> None:
         plan = replace(plan, network="baseline", epochs=6, rate=1e-3)
     if options.epochs:
         plan = replace(plan, epochs=options.epochs)
-    train(index, options.out, plan, options.limit)
+    if options.rate:
+        plan = replace(plan, rate=options.rate)
+    train(index, options.out, plan, options.limit, start=options.start)
 
 
 if __name__ == "__main__":

@@ -125,8 +125,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, help="data folder; by default AUSCULT_DATA")
     parser.add_argument("--out", type=Path, help="folder for the adapter and its card")
     parser.add_argument("--run", type=Path, default=Path("runs"), help="checkpoints and caches")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
-                        help="replace one value of the recipe; may be repeated")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="replace one value of the recipe; may be repeated",
+    )
     return parser
 
 

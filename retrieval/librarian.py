@@ -6,10 +6,13 @@ all; the hybrid search fills the rest. Knows nothing of conversations.
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from retrieval import aspects
+from retrieval import aspects, words
 from retrieval.search import PairScores, Searcher
 from retrieval.subjects import Mention, Subjects
 from retrieval.types import Hit, Passage
@@ -42,6 +45,8 @@ _SUBJECT_BONUS = 0.6
 _ASPECT_BONUS = 0.5
 _FALLBACK_BONUS = 0.25
 _SEARCHED = 30
+_SPELLED = 6
+_CLOSE = 0.85
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class Librarian:
         self._rows: dict[str, list[int]] = defaultdict(list)
         for row, passage in enumerate(searcher.index.passages):
             self._rows[passage.document].append(row)
+        self._vocabulary = _vocabulary(searcher.index.passages)
 
     @property
     def scorer(self) -> PairScores | None:
@@ -84,8 +90,39 @@ class Librarian:
         """Whether any passage holds the word, up to inflection."""
         return self.searcher.index.lexical.knows(word)
 
+    def correct(self, question: str) -> str:
+        """Return a question with misspelt words replaced by the library's nearest word.
+
+        Only lower-case words that neither the library nor the encoder's vocabulary holds are
+        touched, and only where a library word is as close as one or two letters.
+        """
+        out, at = [], 0
+        for word in words.words(question):
+            lower = word.text.lower()
+            plain = lower.isalpha() and len(lower) >= _SPELLED and word.text[1:].islower()
+            if not plain or self.is_common(lower) or self.knows(lower):
+                continue
+            same = self._vocabulary.get(lower[0], ())
+            pool = [w for w in same if abs(len(w) - len(lower)) <= 2]
+            near = difflib.get_close_matches(lower, pool, n=1, cutoff=_CLOSE)
+            if near:
+                out += [question[at : word.start], near[0]]
+                at = word.end
+        return "".join([*out, question[at:]])
+
+    def near_word(self, word: str, letters: int) -> bool:
+        """Whether a library word shares the first `letters` letters with a word, or begins with it."""
+        lower = word.lower()
+        start = lower[:letters]
+        return len(lower) >= 4 and any(w.startswith(start) for w in self._vocabulary.get(lower[0], ()))
+
+    def is_common(self, word: str) -> bool:
+        """Whether a word is a whole token of the encoder: everyday words are, rare names not."""
+        return self.searcher.encoder.tokenizer.token_to_id(word.lower()) is not None
+
     def find(self, question: str, k: int = 8) -> Found:
         """Return up to `k` passages for a question, with what was recognised in it."""
+        question = self.correct(question)
         mentions = tuple(self.subjects.find(question))
         asked = aspects.asked(question)
         hits = {hit.passage.id: hit for hit in self.searcher.search(question, _SEARCHED)}
@@ -116,3 +153,15 @@ class Librarian:
             return _ASPECT_BONUS
         fallbacks = {name for aspect in asked for name in FALLBACK.get(aspect, ())}
         return _FALLBACK_BONUS if passage.aspect in fallbacks else 0.0
+
+
+def _vocabulary(passages: Iterable[Passage]) -> dict[str, tuple[str, ...]]:
+    """Return the library's words of four letters and more by their first letter."""
+    found: set[str] = set()
+    for passage in passages:
+        found.update(re.findall(r"[a-z]{4,}", passage.text.lower()))
+        found.update(re.findall(r"[a-z]{4,}", " ".join(passage.synonyms).lower()))
+    out: dict[str, list[str]] = defaultdict(list)
+    for word in sorted(found):
+        out[word[0]].append(word)
+    return {letter: tuple(listed) for letter, listed in out.items()}

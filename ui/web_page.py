@@ -28,6 +28,11 @@ Message = dict[str, Any]
 CONCURRENCY = 16
 QUEUE = 256
 STATUS_EVERY_S = 1.0
+# Gradio follows an answer only for a reader who is at the end; one who asks wants to be there.
+_TO_END = """() => { setTimeout(() => {
+  const log = document.querySelector('#au-chat [role=log]');
+  if (log) log.scrollTop = log.scrollHeight;
+}, 300); }"""
 
 
 @dataclass(slots=True)
@@ -113,6 +118,7 @@ def build(
         ticker.tick(handlers.status, [state], [status, ticker], **quiet)
         asked = {"inputs": [box, state], "outputs": [chat, box, state]}
         box.submit(handlers.submit, **asked, **quiet)
+        box.submit(None, None, None, js=_TO_END, **quiet)
         chat.example_select(handlers.example, [state], [chat, box, state], **quiet)
         box.stop(handlers.stop, [state], None, queue=False, **quiet)
         new.click(handlers.new, [state], [chat, box, state], **quiet)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import gradio as gr
 from gradio.themes.utils import colors, fonts, sizes
 
+# Regular and Bold are whole; the SemiBold files that come with Gradio lack most letters.
 SANS = (
-    fonts.LocalFont("IBM Plex Sans", weights=(400, 600)),
+    fonts.LocalFont("IBM Plex Sans", weights=(400, 700)),
     "Noto Sans SC", "PingFang SC", "Microsoft YaHei", "system-ui", "sans-serif",
 )  # fmt: skip
 MONO = (fonts.LocalFont("IBM Plex Mono", weights=(400,)), "ui-monospace", "monospace")

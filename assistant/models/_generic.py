@@ -35,7 +35,7 @@ ways week weeks well whether within without woman women man men work works worry
 years yes boy girl guy lady mother father mum mom dad wife husband son daughter friend relative family
 sufferer sufferers someone's patient's everyone anyone somebody anybody adult's really also ever
 quite much overview summary brief briefly define definition meaning stand stands hi hello thanks
-contain contains affect affects affected affecting cause caused manage management treat treated
+complain complains turn turned turns carry wait woman's itchy contain contains affect affects affected affecting cause caused manage management treat treated
 treatment treatments therapy therapies avoid diagnosis diagnosed diagnose suspected confirm confirmed
 confirms exclude excluded test tests testing symptom symptoms sign cure drug's quantity scheme
 """.split()  # noqa: SIM905

@@ -12,7 +12,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from assistant.models import _hinge
 from assistant.models._generic import is_generic
+from assistant.records import drug_names
 from assistant.types import Evidence
 from retrieval import aspects, sentences, words
 from retrieval.librarian import FALLBACK, Found, Librarian
@@ -24,7 +26,6 @@ _NEAR_DUPLICATE = 0.72
 _COMPARISON = re.compile(
     r"\b(differen(ce|t)|differ|versus|vs|compar\w+|distinguish|better than|rather than|or)\b", re.IGNORECASE
 )
-_RARE_TOKEN_ID = 9000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +65,19 @@ class _Need:
         populations: children, pregnancy, older_adults, where asked.
         subjects: names of documents in the question.
         specifics: stems of the words that are neither subject, aspect nor generic, with weights.
+        about: stems of the names and definitions of the subjects' documents.
     """
 
     aspects: tuple[str, ...]
     populations: tuple[str, ...]
     subjects: tuple[Mention, ...]
     specifics: dict[str, float]
+    about: frozenset[str]
 
 
 def select(found: Found, evidence: Sequence[Evidence], librarian: Librarian) -> Selection:
     """Return the sentences of `evidence` that answer `found.question`."""
-    unknown = _unknown(found, librarian)
+    unknown = _hinge.missing(found, librarian)
     if unknown:
         return Selection((), f"Nothing in the library mentions {_quoted(unknown)}.")
     need = _need(found, librarian)
@@ -90,23 +93,6 @@ def select(found: Found, evidence: Sequence[Evidence], librarian: Librarian) -> 
         return Selection((), reason)
     chosen = _pick(need, candidates)
     return Selection(tuple(Quote(c.text, c.evidence.key) for c in chosen))
-
-
-def _unknown(found: Found, librarian: Librarian) -> list[str]:
-    """Return the question's rare words that stand nowhere in the library."""
-    spans = [(m.start, m.end) for m in found.mentions]
-    tokenizer = librarian.searcher.encoder.tokenizer
-    out = []
-    for word in words.words(found.question):
-        inside = any(a <= word.start < b for a, b in spans)
-        lower = word.text.lower()
-        if inside or lower in words.STOPWORDS or is_generic(lower) or word.text.isdigit():
-            continue
-        number = tokenizer.token_to_id(lower)
-        common = number is not None and number < _RARE_TOKEN_ID and not word.text[:1].isupper()
-        if len(lower) > 2 and not common and not librarian.knows(lower):
-            out.append(word.text)
-    return out
 
 
 def _need(found: Found, librarian: Librarian) -> _Need:
@@ -126,7 +112,18 @@ def _need(found: Found, librarian: Librarian) -> _Need:
         populations=tuple(a for a in found.aspects if a in aspects.POPULATIONS),
         subjects=_distinct(found.mentions),
         specifics=specifics,
+        about=_about(found.mentions, librarian),
     )
+
+
+def _about(mentions: Sequence[Mention], librarian: Librarian) -> frozenset[str]:
+    """Return the stems of names and definitions, to see whom a subject's document is about."""
+    out: set[str] = set()
+    for document in {d for mention in mentions for d in mention.documents}:
+        for passage in librarian.passages(document):
+            if passage.aspect == "definition":
+                out.update(words.stems(" ".join((passage.title, *passage.synonyms, passage.text))))
+    return frozenset(out)
 
 
 def _distinct(mentions: Sequence[Mention]) -> tuple[Mention, ...]:
@@ -148,8 +145,11 @@ def _candidates(found: Found, evidence: Sequence[Evidence]) -> list[_Candidate]:
 def _names(mention: Mention, librarian: Librarian) -> list[set[str]]:
     """Return the stems of each name of a mention's documents."""
     subjects = librarian.subjects
-    names = {name for document in mention.documents for name in subjects.names_of[document]}
-    return [set(words.stems(name)) for name in names | {mention.name}]
+    names = {mention.name}
+    for document in mention.documents:
+        names.update(subjects.names_of[document])
+        names.update(drug_names.classes(subjects.names_of[document]))
+    return [set(words.stems(name)) for name in names]
 
 
 def _missing_relation(
@@ -200,6 +200,8 @@ def _rules(need: _Need, names: list[list[set[str]]], candidate: _Candidate) -> f
             value += 0.8
         elif any(candidate.aspect in FALLBACK.get(a, ()) for a in wanted):
             value += 0.25
+        if wanted == ("definition",) and candidate.position == 0:
+            value += _OVERVIEW.get(candidate.aspect, 0.0)
     value += _population(need, candidate)
     others = [forms for forms, mine in zip(names, own, strict=True) if not mine]
     if others and any(own):
@@ -207,6 +209,10 @@ def _rules(need: _Need, names: list[list[set[str]]], candidate: _Candidate) -> f
     value += 1.0 * coverage(need.specifics, candidate.stems)
     return value + (0.1 if candidate.position == 0 else 0.0)
 
+
+# What an overview adds to a definition: the first sentence of these sections.
+_OVERVIEW = {"symptoms": 0.4, "causes": 0.35, "diagnosis": 0.35, "treatment": 0.4, "uses": 0.4,
+             "results": 0.3, "dose": 0.2, "mechanism": 0.2}  # fmt: skip
 
 _POPULATION_STEMS = {
     "children": {words.stem(w) for w in ["child", "children", "infant", "infants", "neonate", "newborn", "adolescents", "paediatric", "pediatric", "babies", "boys", "girls"]},
@@ -222,6 +228,8 @@ def _population(need: _Need, candidate: _Candidate) -> float:
             value += 0.9
         elif _POPULATION_STEMS[population] & candidate.stems:
             value += 0.6
+        elif not _POPULATION_STEMS[population] & need.about:
+            value -= 0.6
     return value
 
 
@@ -235,6 +243,8 @@ def _too_weak(need: _Need, candidates: Sequence[_Candidate]) -> str:
     best = max(c.relevance for c in candidates)
     owned = {d for mention in need.subjects for d in mention.documents}
     for population in need.populations:
+        if _POPULATION_STEMS[population] & need.about:
+            continue
         fits = any(
             (c.aspect == population or _POPULATION_STEMS[population] & c.stems)
             and (not owned or c.evidence.document in owned)

@@ -132,7 +132,10 @@ def _item(page: Page, start: int, end: int) -> tuple[int, int, str, Assertion, s
     if _REACTION_WORDS.search(page.text, start, known.start):
         return None
     reached, reaction = _reaction(page.text, known.end, end)
-    return known.start, reached, known.entry.name, _state(page, known.start, known.end), reaction
+    state = _state(page, known.start, known.end)
+    if re.search(r"\b(?:none|no|not)\b", page.text[start : known.start], re.I):
+        state = "negated"
+    return known.start, reached, known.entry.name, state, reaction
 
 
 def _known(page: Page, start: int, end: int) -> lexicon.Match | None:
@@ -208,4 +211,6 @@ def _named(page: Page) -> Iterator[Fact]:
             else:
                 continue
             state = _state(page, known.start, known.end)
+            if re.fullmatch(r"none|no|negative|denied|nil", reaction, re.I):
+                state, reaction = "negated", ""
             yield _fact(page, (known.start, reached), known.entry.name, state, reaction)

@@ -72,10 +72,12 @@ def relevant(record: Record, question: str) -> list[Fact]:
     found: list[Fact] = []
     for name in want.names:
         found += _named(record, name, want)
-    for group in want.classes:
+    # "Allergic to penicillin?" asks for no drug that is taken.
+    for group in () if "allergy" in want.kinds else want.classes:
         found += _of_class(record, group)
     for topic in want.topics:
-        found += _of_topic(record, topic)
+        if topic != "family" or not any(_familial(fact) for fact in found):
+            found += _of_topic(record, topic)
     if not want.classes and (not want.names or _whole_kind(want)):
         for kind in want.kinds:
             found += _of_kind(record, kind, want, question)
@@ -96,8 +98,8 @@ def _named(record: Record, name: str, want: Wanted) -> list[Fact]:
     if "allergy" in kinds:
         classes = set(lexicon.drug_classes().get(name, ()))
         allergic = [f for f in record.of("allergy") if f.name in names or f.name in classes]
-        none = [fact for fact in record.of("allergy") if fact.assertion == "negated"]
-        return allergic or none
+        # A substance that isn't listed: the list itself is what the record says.
+        return allergic or [fact for fact in record.of("allergy") if not _familial(fact)]
     if "family" in want.topics:
         return [fact for fact in found if _familial(fact)]
     own = [fact for fact in found if not _familial(fact)] or found
@@ -252,13 +254,21 @@ class _Spans:
         for line in self.lines:
             if line.start <= fact.start < line.end or line.start < fact.end <= line.end:
                 start, end = min(start, line.start), max(end, line.end)
+        return self._headed(start, end)
+
+    def _headed(self, start: int, end: int) -> Line:
+        """Return a stretch with its heading where that stands before it on the same line."""
+        line = self.record.text.rfind("\n", 0, start) + 1
+        lead = self.record.text[line:start]
+        if line in self.titles and lead.rstrip().endswith(":") and len(lead) < 60:
+            return Line(self.record.text[line:end], line, end)
         return _tidy(self.record.text, start, end)
 
     def within(self, section: RecordSection) -> list[Line]:
         """Return the sentences of a section without its heading."""
         body = section.start + len(section.title)
         return [
-            _tidy(self.record.text, line.start, line.end)
+            self._headed(line.start, line.end)
             for line in self.lines
             if section.start <= line.start < section.end and line.end > body + 1
             and not (line.start == section.start and line.text.strip(" :*") == section.title.strip(" :*"))

@@ -29,6 +29,7 @@ _PSEUDO = re.compile(
     r"(?:\d+|one|two|three|four|five|six|several|few)[- ]*(?:days?|weeks?|months?|years?|hours?|hrs?|wks?|yrs?|d|h)?"
     r"[' s]*(?:-| )+history of|(?:long|longstanding|lifelong|strong)[- ]?(?:standing)? history of(?= tobacco| smok| alcohol)|"
     r"unable to (?:rule out|exclude)|no (?:one|idea)|not (?:at goal|due to)|cannot (?:walk|sleep|work|stop)|"
+    r"not (?:had|have|has|get|got)(?: \w+){0,2} (?:improvement|relief|benefit|success)|(?:did|does|do) not take|"
     r"possible to|as (?:likely|possible)|if possible|as soon as possible|where possible)\b",
     _FLAGS,
 )
@@ -38,7 +39,7 @@ _NEGATED_BEFORE = (
     r"no(?: (?:current|acute|obvious|definite|significant|other|new|recent|active|focal|known|"
     r"complaints? of|reports? of|recurrence of|associated|further))*|denies(?: any| having| having had)?|denied(?: any)?|"
     r"denying|deny|without(?: any| evidence of| signs? of)?|w/o|negative for|neg for|neg|free of|"
-    r"absence of|absent|lack of|lacks|never(?: had| been| diagnosed with)?|not (?:have|had|having)(?: any)?|"
+    r"absence of|absent|doubt(?:ful)?|lack of|lacks|never(?: had| been| diagnosed with)?|not (?:have|had|having)(?: any)?|"
     r"(?:does|did|do|has|have|had|is|was|are|were)(?: not|n't)(?: have| had| report| endorse| appear to have| show| demonstrate| currently)?"
     r"(?: any)?|doesn't|didn't|hasn't|isn't|wasn't|not|nor|neither|no longer has|excludes?|ruled out for|rules out|fails to reveal|"
     r"unremarkable for|negatives? ?(?::|include)|pertinent negatives? ?(?::|include)?|"
@@ -58,21 +59,22 @@ _POSSIBLE_BEFORE = (
     r"could not (?:exclude|rule out)|not (?:ruled out|excluded)|unable to (?:exclude|rule out)|not rule out|"
     r"question of|questionable|query|equivocal for|presumed|presumptive|differential(?: diagnosis)?(?: includes?| is|:)?|ddx:?|"
     r"versus|vs\.?|consider|considering|consistent with|compatible with|suggestive of|suggests|suggesting|"
-    r"appears? to (?:be|have)|appearance of|worrisome for|worried about|at risk (?:for|of)|risk (?:for|of)|risk factors for|"
+    r"appears? to (?:be|have)|appearance of|worrisome for|worried about|at risk (?:for|of)|risk (?:for|of)|risk factors for|risks? of (?:the )?(?:surgery|procedure|an(?:a)?esthesia)(?: include)?|complications include|"
     r"evaluat(?:e|ion|ing) (?:for|of)|assess(?:ment)? for|check(?:ed|ing)? for|screen(?:ed|ing)?(?: for)?|work ?-?up (?:for|of)|"
     r"monitor(?:ing)? for|watch(?:ing)? for|prophylaxis (?:for|against)|to prevent|prevent(?:ion of|ing)?|in case of|should (?:he|she|they|the patient|you|there)|"
     r"return (?:if|for|to)|call (?:if|for|us if)|if (?:he|she|they|you|the patient|there|any|symptoms|new|worsening|worse|fever|develops?|having|experiencing|needed for)|"
     r"looking for|precautions for|educated (?:on|about)|counsel(?:l?ed|ing)? (?:on|about|regarding)|\?"
 )
 _POSSIBLE_AFTER = (
-    r"(?:is |are |was |remains? )?(?:possible|probable|likely|suspected|questionable|in the differential|a possibility|a concern)|"
+    r"(?:is |are |was |remains? )(?:possible|probable|likely|suspected|questionable|in the differential|a possibility|a concern)|"
+    r"(?:possible|probable|likely|suspected|questionable)(?=\s*(?:[.,;)]|$))|"
     r"(?:cannot|can not|can't|could not) be (?:excluded|ruled out)|(?:has |have )?not (?:been )?(?:ruled out|excluded)|"
     r"to be (?:ruled out|excluded)|vs\.?|versus|prophylaxis|screening|precautions|\?"
 )
 _HISTORICAL_BEFORE = (
     r"(?:past |prior |previous |known |remote |personal |significant )*(?:medical )?histor(?:y|ies)(?: is)?(?: positive| notable| significant| remarkable)?(?: of| for)|"
-    r"h/o|hx(?: of)?|(?:with a )?history:|s/p|status[- ]post|previous|previously(?: had| diagnosed with)?|prior|in the past|past|"
-    r"former|formerly|old|remote|resolved|treated for|recovered from|childhood|as a child|years? ago|months? ago|survivor of|post|hx"
+    r"h/o|hx(?: of)?|(?:with a )?history:|s/p|status[- ]post|previous|previously(?: had| diagnosed with)?|prior(?! to)|(?:in the )?past(?! (?:\w+ ){0,2}(?:days?|weeks?|months?|hours?|nights?|years?))|"
+    r"former|formerly|old(?= (?:mi|stroke|cva|infarct\w*|fracture|lesion|injury))|remote|resolved|(?:was|been|previously) treated for|recovered from|childhood|as a child|years? ago|survivor of|hx"
 )
 _HISTORICAL_AFTER = (
     r"(?:has |have |had |now |is |are |was |since |completely |fully |has since )*(?:resolved|subsided|cleared|gone away)|in (?:19|20)\d\d|(?:\d+|one|two|three|four|five|six|several|many|few|a few|couple of|a couple of) "
@@ -82,7 +84,7 @@ _HISTORICAL_AFTER = (
 _RELATIVE = (
     r"mother|father|mom|mum|dad|brothers?|sisters?|siblings?|parents?|grand(?:mother|father|parents?)|"
     r"(?:maternal|paternal)(?: grand(?:mother|father)| uncles?| aunts?| cousins?| side)?|aunts?|uncles?|cousins?|daughters?|sons?|children|"
-    r"niece|nephew|family history(?: of| is positive for| is significant for| significant for| positive for)?|fhx?(?: of)?|family (?:members?|hx)|"
+    r"niece|nephew|[MP]G[MF]|G[MF]|family history(?: of| is positive for| is significant for| significant for| positive for)?|fhx?(?: of)?|family (?:members?|hx)|"
     r"half[- ](?:brother|sister)|twin|relatives?|(?:runs|run) in (?:the|his|her) family|both sides of the family"
 )
 # "Mother reports fever in the child": the relative tells, and isn't ill.
@@ -92,6 +94,10 @@ _TELLS = re.compile(
     r"who (?:reports|states|says)|has noticed|has noted|feels|is worried|also (?:reports|states|notes)|tells|at bedside|present|and father (?:report|state|deny|note)|'s (?:house|home)|lives)\b",
     _FLAGS,
 )
+# "Mother reports that her son has a fever": the son is the patient.
+_PARENT_TELLS = re.compile(
+    r"\b(?:mother|father|mom|mum|dad|parents?|grandmother|grandfather)\W+(?:\w+ly )?(?:reports?|states?|says|said|stated|reported|notes?|noted|noticed|brings|brought|is concerned|describes)\b", _FLAGS
+)
 _NOT_ILL = re.compile(
     r"(?:lives? with|living with|per|by|from|with|accompanied by|brought (?:in )?by|according to|told|and) (?:(?:his|her|their|the|patient's|both) )*$",
     _FLAGS,
@@ -99,7 +105,7 @@ _NOT_ILL = re.compile(
 _STOPS = re.compile(
     r"\b(?:but|however|although|though|except|aside from|apart from|other than|yet|nevertheless|"
     r"secondary to|because|since|which|who|with the exception of|due to|otherwise|"
-    r"(?:he|she|patient|pt|they|the patient) (?:is|was|has|had|does|did|reports?|states?|denies|also|presents?|complains|admits|endorses|takes|notes|now|currently|continues))\b|;|\.\s|"
+    r"before|prior to|(?:he|she|patient|pt|they|the patient) (?:is|was|has|had|does|did|reports?|states?|denies|also|presents?|complains|admits|endorses|takes|notes|now|currently|continues))\b|;|\)|\.\s|"
     r"(?:,|\band|/)\s*(?:(?:he|she|the patient|patient|pt|they|but|now|currently|also|there|then)\s+)*"
     r"(?:is|was|are|were|has|had|have|reports?|reported|complains?|endorses?|admits?|presents?|presented|states?|notes?|noted|"
     r"developed|takes|taking|started|continues?|positive|pos|denies|denied|no|not|without|negative|never|smokes|drinks|quit)\b|"
@@ -121,6 +127,10 @@ _AFTER: tuple[tuple[Assertion, re.Pattern[str]], ...] = (
     ("historical", re.compile(rf"(?<!\w)(?:{_HISTORICAL_AFTER})(?!\w)", _FLAGS)),
     ("family", re.compile(r"\bin (?:(?:his|her|the|their|a) )*(?:" + _RELATIVE + r")\b|run(?:s)? in (?:the|his|her) family", _FLAGS)),
 )  # fmt: skip
+# "The cough started two months ago" is no past cough.
+_BEGAN = re.compile(
+    r"\b(?:start\w*|began|begun|onset|since|notic\w+|developed|present\w*|ha[sd] (?:had|been)|first|worse\w*)\b", _FLAGS
+)
 # A trigger after the fact reaches back over this many characters at most.
 _REACH_BACK = 60
 # Words that a "history of" within the same negated phrase belongs to.
@@ -158,12 +168,19 @@ def scopes(sentence: str) -> tuple[Scope, ...]:
         for match in rule.finditer(masked):
             if assertion == "negated" and any(a <= match.start() < b for a, b in doubts_after):
                 continue
+            if match.group().endswith(("ago", "prior", "back")) and _BEGAN.search(
+                masked, 0, match.start()
+            ):
+                continue
             start = _last_stop(masked, stops, match.start(), assertion)
             found.append(Scope(assertion, start, match.start(), match.group().lower().strip()))
     return tuple(found)
 
 
 def _not_ill(sentence: str, match: re.Match[str]) -> bool:
+    child = re.match(r"sons?|daughters?|children", match.group(), _FLAGS)
+    if child and _PARENT_TELLS.search(sentence, 0, match.start()):
+        return True
     return bool(
         _TELLS.match(sentence, match.end()) or _NOT_ILL.search(sentence[: match.start()])
     )

@@ -16,7 +16,7 @@ from assistant.types import Assertion, Fact
 _PLACE = (
     r"chest wall|abdominal|back|neck|shoulder|elbow|wrist|hand|finger|thumb|hip|thigh|knee|leg|calf|ankle|foot|heel|toe|arm|"
     r"jaw|face|facial|ear|eye|throat|tooth|dental|breast|flank|groin|pelvic|testicular|rib|lower extremity|upper extremity|"
-    r"lumbar|cervical|thoracic|spinal|epigastric|bone|muscle|nipple|scrotal|rectal|perianal|suprapubic"
+    r"lumbar|cervical|thoracic|spinal|epigastric|bone|muscle|nipple|scrotal|rectal|perianal|suprapubic|mouth|oral"
 )
 _PATTERNS = (
     re.compile(rf"\b(?:(?:left|right|bilateral|lower|upper)[- ](?:sided[- ])?)?(?:{_PLACE})s? (?:pain|ache|swelling|tenderness|numbness|weakness|stiffness|fracture|injury|infection|mass|lesion|ulcer|spasms?|contusion|laceration|sprain|strain|deformity|discomfort)\b", re.I),
@@ -47,6 +47,13 @@ _SURGERY_FIRST = re.compile(
     re.I,
 )
 _BETWEEN = re.compile(r"\s*[(,-]?\s*(?:in|on|dx'?d?|diagnosed(?: in)?|since|from|circa)?\s*(?:in )?", re.I)
+# "Pain medication", "pain clinic": no pain is told of.
+_FRAMES = {
+    "pain": re.compile(r" (?:medic\w+|meds?|control|management|clinic|reliever?s?|killers?|pump|scale|score)\b", re.I),
+    "discharge": re.compile(r":?\s*(?:$|summary|dates?|instructions?|medic\w+|meds|diagnos\w+|home|plan\w*|to |from |condition|disposition|labs?|today|on |in )", re.I),
+}  # fmt: skip
+# Names that a longer phrase makes exact: "bone pain", "wound infection".
+_GENERIC = {"pain", "mass", "infection", "fracture", "edema", "weakness", "numbness", "tenderness", "cancer", "discharge", "bleeding"}  # fmt: skip
 _FORMER = re.compile(r"\b(?:former|ex-?|quit|stopped|previous|used to|past)\b", re.I)
 _NEVER = re.compile(r"\b(?:never|non-?(?:smoker|drinker)|nonsmoker|no|denies|denied|does not|doesn't|not|negative|without|none|nondrinker)\b", re.I)
 _LOOK_AFTER = re.compile(r"\W*(?:use|history|abuse|consumption)?\W*(?::|-|=|is|are)?\s*(?P<no>never|none|denies|denied|no|negative|nil|quit|former|stopped|in the past)\b", re.I)
@@ -61,13 +68,27 @@ def find(page: Page, taken: list[tuple[int, int]]) -> list[Fact]:
     """
     owned = _Owned(taken)
     facts: list[Fact] = []
+    later: list[lexicon.Match] = []
     for match in lexicon.problems().find(page.tokens):
-        if not owned.overlaps(match.start, match.end) and not _in_title(page, match.start):
-            owned.add(match.start, match.end)
-            facts.append(_problem(page, match.start, match.end, match.entry))
+        if match.entry.name in _GENERIC:
+            later.append(match)
+        else:
+            facts += _listed(page, owned, match)
     facts.extend(_procedures(page, owned))
     facts.extend(_by_shape(page, owned))
+    for match in later:
+        facts += _listed(page, owned, match)
     return sorted(facts, key=lambda fact: fact.start)
+
+
+def _listed(page: Page, owned: _Owned, match: lexicon.Match) -> list[Fact]:
+    frames = _FRAMES.get(match.entry.name)
+    if frames and frames.match(page.text, match.end):
+        return []
+    if owned.overlaps(match.start, match.end) or _in_title(page, match.start):
+        return []
+    owned.add(match.start, match.end)
+    return [_problem(page, match.start, match.end, match.entry)]
 
 
 class _Owned:
@@ -213,6 +234,9 @@ def _procedures(page: Page, owned: _Owned) -> Iterator[Fact]:
 def _procedure(page: Page, start: int, end: int, name: str) -> Fact:
     place = page.at(start)
     state, _ = page.assertion(start, end)
+    # "No embolism on CT": the finding is denied and the scan was done.
+    if state == "negated" and re.search(r"\b(?:on|by|with|per|via|from) (?:the |a |\w+ )?\Z", page.text[max(place.start, start - 20) : start], re.I):
+        state = "present"
     if state == "present" and place.name in ("past surgical history", "past medical history"):
         state = "historical"
     if place.name == "family history" and state == "present":

@@ -54,6 +54,8 @@ def stem(word: str) -> str:
     word = word.lower()
     if len(word) > 4 and word.endswith("ies"):
         return word[:-3] + "y"
+    if word.endswith(("sses", "shes", "xes")):
+        return word[:-2]
     if len(word) > 3 and word.endswith("s") and not word.endswith(_UNSTEMMED):
         return word[:-1]
     return word
@@ -99,7 +101,11 @@ class Lexicon:
     def find(self, tokens: Tokens) -> Iterator[Match]:
         """Yield the matches in order; they don't overlap."""
         position, count = 0, len(tokens.stems)
+        stems, known = tokens.stems, self._longest
         while position < count:
+            if stems[position] not in known:
+                position += 1
+                continue
             match, length = self._longest_at(tokens, position)
             if match:
                 yield match
@@ -208,3 +214,10 @@ def drug_classes() -> dict[str, tuple[str, ...]]:
 
 def _pad(row: list[str], width: int) -> list[str]:
     return (row + [""] * width)[:width]
+
+
+@cache
+def drug_class_rows() -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return (class, its names) for each class that has names of its own."""
+    rows = (_pad(row, 3) for row in _rows("drugs.tsv"))
+    return tuple((group, tuple(_split(more))) for name, group, more in rows if name[0] == "<")

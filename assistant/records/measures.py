@@ -30,7 +30,7 @@ _LINK = re.compile(
     r"approximately|about|around|result|value|[-–](?=[ \t]*[<>]?\d)|,(?= \d)|\((?!\d)[^)\n\d]{1,24}\)|\([A-Za-z]\w{0,8}\)|now|from)[ \t]*){0,5}[ \t]*"
 )
 _NUMBER = re.compile(
-    r"(?P<sign>[<>≤≥]=? ?)?(?P<value>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?![\d/]|-year|[ -]?(?:yo|y/o|mg\b(?!/)|mcg\b(?!/)|tabs?\b|days?\b|weeks?\b|months?\b|years?\b|times\b|hours?\b))"
+    r"(?P<sign>[<>≤≥]=? ?)?(?P<value>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?![\d/]|\+|-year|[ -]?(?:yo|y/o|mg\b(?!/)|mcg\b(?!/)|tabs?\b|days?\b|weeks?\b|months?\b|years?\b|times\b|hours?\b))"
 )
 _PRESSURE = re.compile(r"(?P<value>\d{2,3}\s?/\s?\d{2,3})(?![\d/])")
 _FLAG = re.compile(
@@ -62,6 +62,7 @@ _WORD_FLAGS = {"high", "low", "normal", "abnormal", "critical high", "critical l
 _SUPPORT = re.compile(
     r"[ \t,]*(?:on |\()?(?P<on>RA|room air|\d+(?:\.\d+)? ?L(?:/min| NC| nasal cannula)?|\d+ liters?)(?!\w)", re.I
 )
+_DIET = re.compile(r"[ ,/-]+(?:\w+[ ,]+)?(?:diet|foods?|intake|meals?|medic\w+)\b", re.I)
 # A single letter is a vital sign only beside another one.
 _SHY = {"P", "R", "T", "O2", "sat", "sats", "resp", "Resp", "resps"}
 _COMPANY = re.compile(r"\b(?:BP|HR|RR|SpO2|Temp|temp|[Vv]itals?|VS|B/P|[Pp]ulse|[Rr]esp|O2 sats?|afebrile)\b")
@@ -77,11 +78,17 @@ def find(page: Page) -> list[Fact]:
     """Return the labs and vitals of a note in order."""
     facts: list[Fact] = []
     reached = 0
+    told = {m.end: m.start for m in lexicon.problems().find(page.tokens)}
     for match in lexicon.measurements().find(page.tokens):
         if match.start < reached:
             continue
         read = _read(page, match)
         if read is None:
+            continue
+        # "High cholesterol" is a problem with a name, and "low cholesterol diet" no result.
+        if read.end == match.end and (
+            told.get(match.end, match.start) < match.start or _DIET.match(page.text, match.end)
+        ):
             continue
         start, end = match.start, read.end
         before = _before(page, match) if read.end == match.end else None

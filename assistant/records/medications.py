@@ -41,7 +41,7 @@ _ROUTE = re.compile(
 _EVERY = r"(?:every|each)\s+(?:\d+(?:\s?(?:-|–|to)\s?\d+)?\s*(?:hours?|hrs?|h|days?|weeks?|months?|minutes?|min)|(?:one|two|three|four|six|eight|twelve) hours?|other day|(?:third|second) day|day|morning|evening|night|week|month|(?:mon|tues|wednes|thurs|fri|satur|sun)day)"
 _FREQUENCY = re.compile(
     rf"(?P<frequency>{_EVERY}|(?:once|twice|one time|two times|three times|four times|five times|\d+(?:-\d+)? ?(?:times|x))[ /]?(?:a|per|each|/)?[ /]?(?:day|daily|week(?:ly)?|month(?:ly)?|night(?:ly)?)|"
-    r"q\.? ?\d+(?:[-–]\d+)? ?(?:hours?|hrs?|h|days?|weeks?|wks?|d|min|minutes)?\.?|q\.?[aA]\.?[mM]\.?|q\.?[pP]\.?[mM]\.?|q\.?h\.?s\.?|q\.?o\.?d\.?|q\.?d\.?|q ?(?:day|daily|week|weekly|month|monthly|evening|morning|night|nightly|hs|ac|wk)|"
+    r"q\.? ?\d+(?:[-–]\d+)? ?(?:hours?|hrs?|h|days?|weeks?|wks?|d|min|minutes)?|q\.?[aA]\.?[mM]\.?|q\.?[pP]\.?[mM]\.?|q\.?h\.?s\.?|q\.?o\.?d\.?|q\.?d\.?|q ?(?:day|daily|week|weekly|month|monthly|evening|morning|night|nightly|hs|ac|wk)|"
     r"b\.?i\.?d\.?|t\.?i\.?d\.?|q\.?i\.?d\.?|[BTQ]DS|BD|nocte|mane|a\.?c\.?(?= |$)(?<=ac)|HS|h\.s\.|daily|nightly|weekly|monthly|hourly|per day|a day|/day|"
     r"(?:at|before) (?:bedtime|night|breakfast|dinner)|in the (?:morning|evening|afternoon)|with (?:meals|food|breakfast|dinner|lunch)|(?:before|after) (?:meals|each meal|eating)|stat|STAT|x ?1(?!\d)|once|"
     r"on (?:mon|tues|wednes|thurs|fri|satur|sun)days?|continuous(?:ly)?|sliding scale|per sliding scale|[01]-[01]-[01](?:-[01])?|OD(?= |$|\.|,)|every ?day)(?![A-Za-z])",
@@ -80,6 +80,9 @@ _NOT_TAKEN = re.compile(
     r"\b(?:avoid(?:s|ing)?|not (?:currently |been |a candidate for )?(?:on|take|taking|taken|using)|contraindicat\w+ (?:for|to)|refuse[sd]?|declin(?:e|es|ed)|never (?:took|taken|filled|started))\b[^.;]{0,30}\Z",
     re.I,
 )
+# "Salmeterol inhaler": the word belongs to the drug before it.
+_NOUN = re.compile(r"[ \t](?:[A-Za-z]+[ \t])?(?:inhalers?|nebulizers?|vitamins?|antibiotics?|supplements?)", re.I)
+_AVOIDED = re.compile(r"[ \t]*(?:are |is |should |must |to )*(?:be )?(?:avoided|contraindicated|declined|refused)\b", re.I)
 _SCHEDULES = (
     (r"b\.?i\.?d|twice|two times|2 ?(?:times|x)|\bBD\b|q\.? ?12|every 12|every twelve", "twice daily"),
     (r"t\.?i\.?d|three times|3 ?(?:times|x)|TDS|q\.? ?8 ?h|every 8 h|every eight", "three times daily"),
@@ -109,6 +112,11 @@ def find(page: Page, taken: list[tuple[int, int]]) -> list[Fact]:
         match
         for match in lexicon.drugs().find(page.tokens)
         if not any(start < match.end and match.start < end for start, end in owned)
+    ]
+    matches = [
+        match
+        for at, match in enumerate(matches)
+        if not (at and _NOUN.fullmatch(page.text, matches[at - 1].end, match.end))
     ]
     facts: list[Fact] = []
     for at, match in enumerate(matches):
@@ -215,7 +223,7 @@ def _state(page: Page, match: lexicon.Match, end: int, limit: int) -> tuple[Asse
     before = page.text[place.start : match.start]
     if after := _AFTER.match(page.text, end, limit):
         return "historical", _status_word(after["status"])
-    if _NOT_TAKEN.search(before):
+    if _NOT_TAKEN.search(before) or _AVOIDED.match(page.text, end, place.end):
         return "negated", ""
     state, trigger = page.assertion(match.start, match.end)
     if state == "family" or (state == "possible" and _UNSURE.match(trigger)):

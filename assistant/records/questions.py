@@ -24,7 +24,9 @@ _PATIENT = re.compile(
 _COMMAND = re.compile(
     r"^\W*(?:please |can you |could you )*(?:(?:summari[sz]e|sum up|give (?:me )?(?:a |an )?(?:summary|overview) of|outline|read|review|extract|list|show)\b(?! (?:of )?(?:the )?(?:evidence|literature|guidelines?|studies|trials|treatments?|causes|types|side effects|options|risk factors|symptoms of|signs of)).{0,60}?"
     r"\b(?:records?|notes?|chart|patient|history|medications?|meds|allergies|problems?|labs?|results|document|file|diagnoses|vitals?|this|it|procedures)\b"
-    r"|summary\b|(?:any |known |documented |list (?:of )?|current |active |home |discharge )+(?:allergies|medications?|meds|problems?|diagnoses|labs?|vitals?)\W*$|"
+    r"|summary\b|(?:any|is there (?:any |a )?|are there (?:any )?)\s*(?:known |documented |past |prior |previous |family |recent )*(?:history|allerg|surger|procedures?|operations?|abnormal|medications?|diagnos|symptoms?|mention)"
+    r"|(?:which|what) (?:\w+ ){1,3}(?:were|was|are being|is being|has been|have been) (?:stopped|started|given|prescribed|held|changed|discontinued|done|performed|found|ordered|noted|recorded|measured|documented)\b"
+    r"|what (?:is|was) the (?:plan|assessment|impression|chief complaint|admission diagnosis|discharge diagnosis|diagnosis|reason for (?:admission|visit|the visit))\W*$|(?:abnormal|family|social|past|medical|surgical) (?:labs?|history|medical history|surgical history|results|values)\W*$|(?:any |known |documented |list (?:of )?|current |active |home |discharge )+(?:allergies|medications?|meds|problems?|diagnoses|labs?|vitals?)\W*$|"
     r"what (?:are|were) (?:the )?(?:current |home |discharge |active |known |latest |last |most recent |abnormal )*(?:allergies|medications?|meds|labs?|lab results|vitals?|vital signs|problems?|diagnoses)\W*$|"
     r"what(?:'s| is| was| were) the (?:last|latest|most recent|documented|current|admission|discharge)\b|(?:allergies|meds|medications|labs|vitals|problems)\s*\?*$)",
     _I,

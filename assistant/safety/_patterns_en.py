@@ -30,7 +30,7 @@ _CHEST = r"(?:chest|retrosternal|substernal)(?: \w+){0,3} (?:pain|pressure|tight
 _SWEAT = r"sweat\w*|diaphor\w+|clammy|cold sweat"
 _BABY = r"\b(?:baby|newborn|neonate|infant|(?:\d|two|three|four|five|six|seven|eight|ten|twelve)[- ]?(?:days?|weeks?)[- ]?old)\b"
 _YOUNG = r"\b(?:newborn|neonate|(?:\d|1\d|two|three|four|five|six|seven|eight|nine|ten) ?-?(?:days?|wks?|weeks?)[- ]?old|(?:1|2|one|two)[- ]?(?:months?|mo)[- ]?old)\b"
-_FEVER = r"\bfever\w*|\bfebrile|temperature (?:of|is|was) (?:3[89]|4[01]|10[0-6])|\b(?:38|39|40)(?:\.\d)? ?(?:°|degrees|c\b)|10[1-6](?:\.\d)? ?(?:°|degrees|f\b)|pyrexi\w+|burning up|high temp\w*"
+_FEVER = r"\bfever\w*|\bfebrile|temp(?:erature)?(?: (?:of|is|was|now|at|has|been|up|to))* ?(?:3[89]|4[01]|10[0-6])|\b(?:3[89]|4[01])\.\d\b|feels? (?:very |really |so )?hot|\b(?:38|39|40)(?:\.\d)? ?(?:°|degrees|c\b)|10[1-6](?:\.\d)? ?(?:°|degrees|f\b)|pyrexi\w+|burning up|high temp\w*"
 _PREGNANT = r"\bpregnan\w+|\b\d{1,2} ?(?:weeks|wks)(?: pregnant| gestation| along)?|\bgestation|trimester|\bexpecting\b"
 _MANY = r"(?:\d{2,3}|a (?:whole |full )?(?:bottle|box|pack|packet|handful|bunch|strip|blister)(?: full)?|(?:whole|entire|full|two|three|several) (?:bottles?|box(?:es)?|packs?|packets?|strips?)|too many|lots of|a lot of|all (?:of )?(?:my|his|her|the|their)|handfuls?|twenty|thirty|forty|fifty|sixty|dozens?|ten|fifteen)"
 _TAKE = r"(?:took|taken|swallowed|swallowing|ingested|drank|drunk|eaten|ate|overdosed(?: on)?|popped|has had|had|taking)"
@@ -44,20 +44,20 @@ _BURNED = r"\bburn(?:s|ed|t)?\b|scald\w*"
 
 FLAGS: tuple[Flag, ...] = (
     Flag("cardiac arrest", 1, (
-        r"(?:not|isn'?t|stopped|no longer|barely|quit) breath\w+|no (?:pulse|heartbeat)|pulseless|(?:isn'?t|not|hasn'?t) (?:got )?(?:a )?(?:breathing|pulse)|agonal (?:breath\w+|gasps?)|(?:his|her|the) heart (?:has )?stopped|turning blue and|does(?:n'?t| not) have a pulse|without a pulse|can'?t (?:find|feel) (?:a|his|her|any) pulse",
+        r"(?:not|isn'?t|stopped|no longer|quit) breath\w+|no (?:pulse|heartbeat)|pulseless|(?:isn'?t|not|hasn'?t) (?:got )?(?:a )?(?:breathing|pulse)|agonal (?:breath\w+|gasps?)|(?:his|her|the) heart (?:has )?stopped|turning blue and|does(?:n'?t| not) have a pulse|without a pulse|can'?t (?:find|feel) (?:a|his|her|any) pulse",
         r"@cardiac arrest|in asystole|in v\.?fib|arrested\b(?! for| by)",
-        r"collapsed(?:(?! yesterday| last).){0,60}(?:not moving|unrespons\w+|won'?t wake|blue|no response)"),
+        r"collapsed(?:(?! yesterday| last).){0,60}(?:not moving|blue)"),
         CALL + " Start chest compressions now, hard and fast in the centre of the chest, 100 to 120 a minute, and send someone for a defibrillator (AED)."),
     Flag("choking", 2, (
-        r"\bchok(?:ing|ed|es)\b(?! up| back)(?!.{0,12} game)", r"(?:something|food|toy|grape|coin|bone|object|piece of \w+) (?:is )?(?:stuck|lodged) in (?:his|her|my|the|their) (?:throat|airway|windpipe)",
+        r"\bchok(?:ing|ed|es)\b(?! up| back)(?!.{0,12} game)", r"\w+ (?:is |got |has got )?(?:stuck|lodged) in (?:his|her|my|the|their) (?:throat|airway|windpipe)",
         (r"can'?t (?:speak|talk|cough|breathe)|turning blue|gagging", r"(?:swallowed|inhaled|eating|ate) ")),
         CALL + " If the person can't cough or speak: give five back blows, then five abdominal thrusts (chest thrusts for a baby), and repeat; start CPR if they become unresponsive."),
-    Flag("airway obstruction", 2, (
+    Flag("airway obstruction", 3, (
         r"\bstridor\b", r"throat (?:is )?(?:closing|swelling|closed|tightening)|(?:throat|airway|neck) swell\w*|swollen (?:throat|airway)",
         (r"drool\w*", r"(?:can'?t|cannot|unable to|not|refus\w+ to|difficulty|trouble|painful) swallow\w*|muffled voice|sore throat|tripod|leaning forward"),
         r"@epiglottitis|@airway obstruction|@ludwig'?s angina|can'?t swallow (?:my|his|her) (?:own )?saliva"),
         CALL + " Keep the person sitting upright and calm, give nothing by mouth, and don't look into or touch the throat."),
-    Flag("anaphylaxis", 3, (
+    Flag("anaphylaxis", 2, (
         r"@anaphyla\w+", r"(?:lips?|tongue|face|throat|mouth)(?: and (?:lips?|tongue|face|throat|eyes|mouth))?(?: (?:is|are|have|has|started|suddenly|all|now|badly|really))* ?(?:swelling|swollen|swelled|puff\w+)|swelling of (?:the |my |his |her )?(?:lips?|tongue|face|throat)|swollen (?:lips?|tongue)",
         (r"hives|rash|itch\w*|welts|urticaria|allergic reaction", _BREATHLESS + r"|wheez\w*|faint\w*|dizzy|throat|collapsed|hypotens\w+|blood pressure (?:is )?(?:dropping|low|falling)|vomit\w*", r"sting|stung|\bbee\b|wasp|peanut\w*|\bnuts?\b|shellfish|shrimp|prawn\w*|penicillin|amoxicillin|antibiotic|injection|vaccine|after eating|ate |eating|allerg\w+|contrast|ceftriaxone|egg|sesame|milk|latex|new (?:medicine|drug|medication)"),
         (r"sting|stung|\bbee\b|wasp|peanuts?|shellfish|\bnuts?\b", _BREATHLESS + r"|wheez\w*|throat|swell\w*|faint\w*|collapsed")),
@@ -89,11 +89,11 @@ FLAGS: tuple[Flag, ...] = (
         r"@(?:severe|bad|acute severe|life-threatening) asthma(?: attack)?|silent chest"),
         CALL + " Sit upright and take one puff of the reliever (blue) inhaler every 30 to 60 seconds, up to 10 puffs, through a spacer if there is one."),
     Flag("severe breathlessness", 6, (
-        r"(?:can'?t|cannot|can not|can barely|can hardly|unable to|struggl\w+ to) (?:breathe|catch (?:my|his|her|their) breath|get (?:enough )?air)|gasping for (?:air|breath)|(?:lips?|fingers?|face|he|she|baby|skin)(?: \w+){0,3} (?:is |are |has |have )?(?:turn(?:ing|ed)|gone|going|went|looks?|are|is) (?:\w+ )?blue|blue lips|sudden\w*(?: \w+){0,3} (?:short\w* of breath|breathless\w*|dyspn\w+)|severe (?:short\w* of breath|breathless\w*|dyspn\w+|respiratory distress)|struggling (?:to breathe|for breath|with (?:his|her) breathing)|(?:spo2|sats?|saturation|oxygen)(?: (?:level|sats?))?(?: (?:is|are|of|at|down to|has|dropped|to|only))* ?[5-8]\d ?%?(?!\d)",),
+        r"(?:can'?t|cannot|can not|can barely|can hardly|unable to|struggl\w+ to) (?:breathe|catch (?:my|his|her|their) breath|get (?:enough )?air)|gasping for (?:air|breath)|barely breathing|(?:lips?|fingers?|face|he|she|baby|skin)(?: \w+){0,3} (?:is |are |has |have )?(?:turn(?:ing|ed)|gone|going|went|looks?|are|is) (?:\w+ )?blue|blue lips|sudden\w*(?: \w+){0,3} (?:short\w* of breath|breathless\w*|dyspn\w+)|severe (?:short\w* of breath|breathless\w*|dyspn\w+|respiratory distress)|struggling (?:to breathe|for breath|with (?:his|her) breathing)|(?:spo2|sats?|saturation|oxygen)(?: (?:level|sats?))?(?: (?:is|are|of|at|down to|has|dropped|to|only))* ?[5-8]\d ?%?(?!\d)",),
         CALL + " Sit the person upright, loosen tight clothing, and give them their prescribed inhaler or oxygen if they have one."),
     Flag("suicidal intent", 7, (
         r"(?:want|wants|wanted|going|plan\w*|ready|intend\w*|thinking (?:about|of)|decided|tr(?:y|ied|ying)|about|threaten\w*|need|wish\w*|thoughts (?:about|of)|urge)(?: \w+){0,3} (?:kill(?:ing)? (?:my|him|her|them)sel(?:f|ves)|end(?:ing)? (?:my|his|her|their) (?:own )?li(?:fe|ves)|end(?:ing)? it all|take (?:my|his|her) own life|taking (?:my|his|her) own life|die\b(?! of)|commit(?:ting)? suicide|jump(?:ing)? (?:off|from|in front)|hang(?:ing)? (?:my|him|her)self|not (?:be|wake up)|shoot(?:ing)? (?:my|him|her)self|suicide\b(?! prevention| rate| risk| screening))",
-        r"(?:i'?m|i am|he'?s|she'?s|he is|she is|feel(?:ing|s)?|is|patient is|actively) (?:actively |very |really )?suicidal|suicid\w+ (?:with (?:a )?(?:plan|intent)|note|plan)|better off (?:dead|without me)|(?:don'?t|do not|doesn'?t) want to (?:live|be alive|be here|wake up|go on|exist)(?: anymore| any more)?|no (?:reason|point)(?: in| to)? (?:to )?(?:liv\w+|go\w* on)|kill myself|end my life|wish i (?:was|were) dead|i (?:want|wanna|wish) to die|written a (?:suicide|goodbye) (?:note|letter)|tonight i will end|life (?:is|isn'?t) (?:not )?worth living",),
+        r"(?:i'?m|i am|he'?s|she'?s|he is|she is|feel(?:ing|s)?|is|patient is|actively) (?:actively |very |really )?suicidal|suicid\w+ (?:with (?:a )?(?:plan|intent)|note|plan)|better off (?:dead|without me)|(?:don'?t|do not|doesn'?t) want to (?:live|be alive|be here|wake up|go on|exist)(?: anymore| any more)?|(?:no|(?:don'?t|doesn'?t|can'?t) see (?:the|any|a)) (?:reason|point)(?: in| to| of)? (?:to )?(?:liv\w+|go\w* on|being alive|carry\w* on)|kill myself|end my life|wish i (?:was|were) dead|i (?:want|wanna|wish) to die|written a (?:suicide|goodbye) (?:note|letter)|tonight i will end|life (?:is|isn'?t) (?:not )?worth living",),
         "You don't have to face this alone: if you or someone else may act on these thoughts, call your local emergency number now (112, 911 or 120), or a crisis line such as 988 in the US, 116 123 in the UK and Ireland or 12356 in China. Don't leave the person alone, and put medicines and weapons out of reach."),
     Flag("self-harm", 8, (
         r"(?:cut|cutting|slash\w*|slit)(?: \w+)? (?:my|his|her|their) (?:wrists?|arms?|throat|veins?)(?! by accident| accidentally| while)|(?:harm(?:ing|ed)?|hurt(?:ing)?|cutting|cut|injur(?:ed|ing)) (?:my|him|her|them)sel(?:f|ves)(?: on purpose| deliberately| again| tonight| now)|self[- ]harm(?:ed|ing) (?:tonight|today|again|now|just)|(?:i|she|he) (?:just |keep |keeps )?(?:self[- ]harm\w*)|urge to (?:cut|hurt|harm) (?:my|her|him)self|want(?:s)? to (?:hurt|harm|cut) (?:my|her|him)self|hanged (?:him|her)self|tried to hang",),
@@ -105,7 +105,7 @@ FLAGS: tuple[Flag, ...] = (
         (_TAKE + r"(?:(?! ago).){0,40}?\b" + _MANY + r"(?: \w+){0,4}? ?" + _PILLS,),
         r"overdos(?:ed|ing)\b|(?:took|taken|has taken|had|given|gave)(?: \w+){0,3} (?:an )?overdose|@overdose|(?:double|triple|ten times|10 times|tenfold|10x)(?: \w+){0,3} dose(?! of vaccine)(?=.{0,60}(?:by mistake|accident|gave|given|took|drowsy|insulin|opioid|morphine|methotrexate))|found (?:\w+ ){0,6}(?:with|beside|next to) (?:an )?empty (?:bottles?|pill|blister|packets?)|empty (?:pill )?(?:bottles?|blister packs?) (?:next to|beside|of)",
         (r"pinpoint pupils|needle in (?:his|her) arm|heroin|fentanyl|opioids?|oxy\w+|methadone", r"unrespons\w+|blue|not breathing|barely breathing|slow breathing|won'?t wake|breathing (?:\w+ )?slow\w*|snoring|rr (?:of )?[4-8]\b|drowsy"),
-        (r"swallow\w*|ate|eaten|ingest\w*|got into|took|taken", _PILLS, r"toddler|child|\bson\b|daughter|baby|kid|infant|grand(?:son|daughter|child)|year[- ]old")),
+        (r"swallow\w*|ate|eaten|ingest\w*|got into|took|taken", _PILLS, r"toddler|child|\bson\b|daughter|baby|kid|infant|\bboy\b|\bgirl\b|grand(?:son|daughter|child)|year[- ]old|\b[1-9] ?y/?o\b")),
         CALL + " In the US poison control is 1-800-222-1222; don't make the person vomit, and keep the packets. After opioids give naloxone if there is some; after paracetamol (acetaminophen) go to hospital now even when feeling well, because the antidote works best early."),
     Flag("poisoning", 6, (
         (r"(?:drank|drunk|drinks?|drinking|swallow\w*|ingest\w*|ate|eaten|got into|licked|sipped|inhal\w+|bit into|took)\b", r"\b(?:bleach|antifreeze|drain cleaner|detergent|pesticides?|insecticide|paraquat|weed ?killer|rat poison|rodenticide|disinfectant|petrol|gasoline|kerosene|paraffin|methanol|ammonia|caustic|lye|acid(?! reflux)|turpentine|button batter(?:y|ies)|batter(?:y|ies)|magnets?|laundry pods?|dishwasher (?:tablet|pod)s?|cyanide|organophosph\w+|hand sanitizer|mushrooms?|berries|chlorine|oven cleaner|toilet cleaner|nail polish remover|cleaning (?:product|fluid|liquid)s?|poison|windshield washer fluid|white spirit|paint thinner|nicotine liquid|e-liquid)\b"),
@@ -118,7 +118,7 @@ FLAGS: tuple[Flag, ...] = (
         (_FEVER + r"|infect\w+|hypotherm\w+|shivering|rigors?|pneumonia|uti\b", r"confus\w+|mottled|drowsy|delirious|slurred|clammy|(?:bp|blood pressure)(?: (?:is|of|at|was|now))* ?(?:[5-8]\d/|[5-8]\d systolic|low|dropping|falling)|hypotens\w+|not (?:passed|passing) urine|hasn'?t (?:peed|passed urine)|lactate (?:of |is )?[4-9]|breathing (?:very )?fast|heart (?:is )?racing|tachycard\w+.{0,40}(?:hypotens|confus)|rr (?:of )?(?:2[5-9]|3\d|4\d)|lethargic|cold hands|floppy"),
         r"@septic shock|@(?:has|is|in|with|having|think\w*(?: \w+){0,4}) (?:septic|sepsis)|mottled skin|@looks septic"),
         CALL + " Say that you suspect sepsis. In hospital: cultures, lactate, intravenous antibiotics and fluids within the hour."),
-    Flag("meningitis", 7, (
+    Flag("meningitis", 6, (
         (_FEVER + r"|unwell|headache", r"stiff(?:ness)?(?: \w+){0,3} neck|neck (?:is |so |very |pain and |really )*stiff\w*|(?:can'?t|cannot) (?:bend|touch|move) (?:his|her|my|the) (?:neck|chin)|nuchal|photophob\w+|(?:light|lights) (?:hurts?|is hurting|bothers)|non[- ]?blanching|purpur\w+|petechia\w*|doesn'?t (?:fade|blanch|disappear)|bulging (?:soft spot|fontanelle)|(?:doesn'?t|does not|won'?t) fade"),
         r"(?:rash|spots|bruises)(?: \w+){0,6} (?:doesn'?t|does not|don'?t|won'?t|not) (?:fade|blanch|go away|disappear)|non[- ]?blanching rash|@(?:has|have|having|is|with|think\w*(?: \w+){0,4}) meningitis"),
         CALL + " A rash that doesn't fade under a glass, a stiff neck or drowsiness with fever needs antibiotics without delay: don't wait for more signs."),
@@ -145,20 +145,20 @@ FLAGS: tuple[Flag, ...] = (
     Flag("reduced fetal movement", 9, (
         (r"(?:baby|fetus|foetus|fetal|foetal)", r"(?:not|hasn'?t|isn'?t|stopped|haven'?t felt|less|reduced|no|can'?t feel|decreased|fewer)(?: \w+){0,5} (?:mov\w+|kick\w*)|(?:mov\w+|kick\w*)(?: \w+){0,3} (?:less|stopped|reduced|decreased)", r"pregnan\w+|weeks|womb|felt|feel|fetal|foetal|fetus|trimester|kick\w*"),),
         "Fewer or no movements of the baby need a check today, now: call your maternity unit or labour ward at once, at any hour, and go in; don't wait until tomorrow and don't rely on a home doppler."),
-    Flag("postpartum haemorrhage", 4, (
+    Flag("postpartum haemorrhage", 2, (
         (r"gave birth|postpartum|post[- ]partum|after (?:the )?(?:birth|delivery|giving birth)|(?:just|recently) delivered|(?:days?|weeks?|hours?) after (?:having|my|the|her) (?:baby|birth|delivery|c-?section)|placenta|newly delivered|puerper\w+", r"(?:heavy|heavily|soak\w*|flood\w*|gushing|won'?t stop|large clots|clots|bleeding a lot|pour\w+|pads? (?:an|every|per) hour|500 ?ml|1 ?l(?:itre|iter)|boggy|massive|profuse\w*|uncontroll\w+)\b(?:.{0,40}(?:bleed\w*|blood|clots|pads?|loss))?"),),
         CALL + " Lay her flat with the legs raised and keep her warm; rub the womb firmly through the belly, put the baby to the breast if she can, and keep all pads and clots."),
     Flag("gastrointestinal bleeding", 6, (
         r"(?:vomit\w*|throw\w* up|threw up|cough\w* up|bringing up|spitting up|puk\w+)(?: \w+){0,5} (?:blood\b|coffee[- ]grounds?)|h(?:a)?ematemesis|blood(?: \w+){0,3} (?:in|when) (?:my |his |her |the )?vomit|coffee[- ]grounds? vomit\w*",
         (r"black(?: \w+){0,3} (?:stools?|poo\w*|bowel motions?|faeces|feces)|tarry|mel(?:a)?ena|(?:stools?|poo\w*)(?: (?:is|are|has been|like))+ (?:black|tar)|(?:large|lots|bright red|a lot|passing|pouring|maroon)(?: \w+){0,3} (?:blood|clots)(?: \w+){0,4} (?:rectum|stool|bottom|back passage|toilet|poo\w*|anus)", r"dizz\w+|faint\w*|light-?headed|pale|collaps\w+|weak\w*|" + _THINNER + r"|heart (?:is )?racing|tachycard\w+|hypotens\w+|clammy|sweat\w*|short\w* of breath|ibuprofen|sticky|now|today|since|has|have|passing|is")),
         CALL + " Lie down, take nothing by mouth, and tell the crew about blood thinners, painkillers such as ibuprofen, or liver disease."),
-    Flag("aortic dissection", 5, (
+    Flag("aortic dissection", 4, (
         (r"tear\w*|ripp\w+|stabb\w+|splitting", r"(?:chest|back|between (?:my|his|her|the) shoulder blades)", r"pain|sensation|feeling|ache"), r"@aortic dissection"),
         CALL + " Keep the person lying still and calm; give no aspirin or blood thinner when the pain tears through the chest or back."),
     Flag("ruptured aneurysm", 5, (
         (r"\baaa\b|aortic aneurysm|pulsat\w+ (?:mass|lump|belly|abdomen|feeling)|aneurysm", r"pain|faint\w*|collaps\w+|hypotens\w+|ruptur\w+|leak\w*|dizz\w+|back|pass\w+ out"),),
         CALL + " Sudden belly or back pain with an aneurysm may be a rupture: keep the person lying still, with nothing by mouth."),
-    Flag("pulmonary embolism", 6, (
+    Flag("pulmonary embolism", 5, (
         (_BREATHLESS + "|" + _CHEST + r"|cough\w* (?:up )?blood|h(?:a)?emoptysis|pleuritic", r"(?:calf|leg)(?: \w+){0,4} (?:swell\w*|swollen|pain\w*|tender\w*|clot|red)|(?:swollen|painful|swelling)(?: \w+){0,3} (?:calf|leg)|\bdvt\b|clot in (?:my|his|her) leg|long[- ]haul|(?:after|since)(?: \w+){0,4} (?:surgery|operation|flight|hip replacement|knee replacement)|cough\w* (?:up )?blood|h(?:a)?emoptysis|immobili[sz]ed|plaster cast", r"sudden\w*|now|today|since|short\w*|breath\w*|pain|blood|\bsob\b|dyspn\w+"),
         r"@(?:having|has|have|had|with|think\w*(?: \w+){0,4}) (?:a )?(?:massive |acute )?(?:pulmonary embol\w+|\bpe\b|blood clot in (?:my|his|her|the) lung)"),
         CALL + " Sit the person up, keep them still, and don't let them walk or drive to hospital."),
@@ -206,13 +206,14 @@ FLAGS: tuple[Flag, ...] = (
         CALL + " Get the person out of the water without endangering yourself; if there is no normal breathing, give five rescue breaths and then CPR 30:2, and have them seen in hospital even if they recover."),
     Flag("burns", 7, (
         (_BURNED, r"(?:face|airway|mouth|neck|genital\w*|large|whole|entire|both (?:hands|legs|arms)|over (?:his|her|my|the)|all over|third[- ]degree|full[- ]thickness|deep|blister\w*|\d\d ?%|percent|acid|chemical|electric\w*|charred|white and|leathery|soot|singed|hoarse|body|chest|baby|toddler|infant|child|boiling|hot oil|house fire|explosion|fire|flames|torso)\b", r"(?:just|now|minutes?|ago|spilled|spilt|pulled|fell|poured|caught|exploded|explosion|fire|his|her|my|he|she|patient|year[- ]old|burned|scalded|tipped|splash\w*)"),
+        (r"boiling|hot (?:water|oil|tea|coffee|soup|milk|fat)", r"spill\w*|spilt|poured|pulled|tipped|knocked|splash\w*|fell", r"face|chest|body|child|baby|toddler|blister\w*|skin|arms?|legs?|son|daughter|himself|herself"),
         r"(?:he|she|clothes?|hair|i)(?: (?:is|are|am|was))? on fire|caught fire"),
         CALL + " Cool the burn under cool running water for 20 minutes, take off rings and loose clothing but nothing that sticks, and cover loosely with cling film; no ice, butter or cream."),
     Flag("heat stroke", 6, (
         (r"\bheat\b|\bhot (?:day|weather|sun|car|sauna)|\bsun\b|marathon|running|exercis\w+|outdoors?|heatwave|hot car|working outside|sauna|football practice|race", r"confus\w+|collaps\w+|delirious|unconscious|unrespons\w+|stopped sweating|not sweating|seizure|4[0-3](?:\.\d)? ?(?:°|degrees|c\b)|10[4-9](?:\.\d)? ?(?:°|degrees|f\b)|stagger\w*|slurr\w+|hot dry skin|skin (?:is )?(?:hot|dry)|rambling|passed out|incoheren\w+"),
         r"@heat ?stroke"),
         CALL + " Move the person into the shade and cool them at once: cold water over the whole body or immersion, fans, ice packs at neck, armpits and groin; nothing to drink while confused."),
-    Flag("hypothermia", 7, (
+    Flag("hypothermia", 6, (
         (r"\bcold\b|snow|freez\w+|icy|hypotherm\w+|outside all night|wet clothes|\bfroze\w*|winter|3[0-4](?:\.\d)? ?(?:°|degrees|c\b)|2\d(?:\.\d)? ?(?:°|degrees) ?c", r"stopped shivering|confus\w+|drowsy|slurr\w+|unrespons\w+|unconscious|stumbl\w+|stiff and|not shivering|core temp\w*|body temperature|very sleepy|barely awake|mumbl\w+", r"\bcold|snow|freez|hypotherm|outside|wet|froze|temperature|winter|core|ice|icy"),
         r"@(?:has|severe|have|with|think\w*(?: \w+){0,4}) hypothermi\w+"),
         CALL + " Bring the person somewhere warm and handle them gently, take off wet clothes, insulate the trunk first, and give warm sweet drinks only if fully awake; no rubbing, no alcohol."),
@@ -223,12 +224,12 @@ FLAGS: tuple[Flag, ...] = (
         (r"diabet\w+|insulin|glucose|blood sugar|sugar(?:s)? (?:is|are|of)|\bbg\b|ketone\w*|t1d", r"(?:vomit\w*|fruity|acetone|deep breath\w*|breathing (?:\w+ )?(?:fast|deep|heavily)|kussmaul|drowsy|confus\w+|belly pain|abdominal pain|stomach pain|tummy pain|very thirsty|lethargic|ketones? (?:is|are|of|at|level)? ?(?:[3-9]|high|large|\+\+))", r"high|ketone\w*|fruity|acetone|\b(?:[2-9]\d\d|1[5-9]|2\d|3\d)(?:\.\d)?\b|missed|ran out|without insulin|no insulin|stopped (?:taking )?(?:my |his |her )?insulin|pump|kussmaul|hi\b|over 300|type 1"),
         r"@\bdka\b|@ketoacidosis"),
         CALL + " Check glucose and ketones, keep sipping water if awake, and don't stop basal insulin; vomiting, drowsiness or deep breathing needs hospital now."),
-    Flag("severe hypoglycaemia", 4, (
+    Flag("severe hypoglycaemia", 3, (
         (r"(?:blood )?(?:sugar|glucose)s?(?: (?:level|reading|is|was|of|at|has|dropped|to|just|only|down|now|reads?|it'?s|gone))* ?(?:[12]\d|3\d|4\d|[12](?:\.\d)?)\b(?!\d|\.\d\d|%|,| ?years?|/)|(?:blood )?(?:sugar|glucose)(?: \w+){0,3} (?:very low|too low|so low|dangerously low|crashed|crashing|low)|hypoglyc\w+|\bhypo\b|too much insulin", r"confus\w+|unconscious|unrespons\w+|seiz\w+|shak\w+|sweat\w*|drows\w+|pass\w* out|can'?t swallow|combative|not making sense|won'?t wake|faint\w*|collaps\w+|slurr\w+|too much insulin|incoheren\w+|fitting|clammy"),
         (r"insulin", r"(?:too much|double|wrong|extra|accidentally|10 times|instead of)(?: \w+){0,5} ?(?:insulin|dose|units?)", r"took|taken|injected|gave|given|administered|used|injecting"),),
         CALL + " If awake and able to swallow: 15 to 20 g of sugar (juice, glucose tablets) and check again after 15 minutes. If not: nothing by mouth, glucagon if there is some, recovery position."),
     Flag("adrenal crisis", 7, (
-        (r"addison\w*|adrenal insufficiency|adrenal crisis|steroid[- ]dependent|(?:stopped|ran out of|missed|without)(?: \w+){0,4} (?:steroids?|hydrocortisone|prednisone|prednisolone|fludrocortisone)|hydrocortisone|adrenal", r"vomit\w*|collaps\w+|faint\w*|confus\w+|(?:low|dropping) (?:bp|blood pressure)|hypotens\w+|very weak|can'?t keep|drowsy|diarrh\w+|unconscious|bp (?:is )?[5-8]\d/|dizz\w+|shock", r"addison\w*|adrenal|steroid\w*|hydrocortisone|predniso\w+|fludro\w+"),),
+        (r"addison\w*|adrenal insufficiency|adrenal crisis|steroid[- ]dependent|(?:stopped|ran out of|missed|without)(?: \w+){0,4} (?:steroids?|hydrocortisone|prednisone|prednisolone|fludrocortisone)|adrenal\b", r"vomit\w*|collaps\w+|faint\w*|confus\w+|(?:low|dropping) (?:bp|blood pressure)|hypotens\w+|very weak|can'?t keep|drowsy|diarrh\w+|unconscious|bp (?:is )?[5-8]\d/|dizz\w+|shock", r"addison\w*|adrenal\b|steroid\w*|hydrocortisone|predniso\w+|fludro\w+"),),
         CALL + " Say \"adrenal crisis\"; inject the emergency hydrocortisone (100 mg into the muscle for an adult) now if there is a kit, and lay the person down."),
     Flag("hyperkalaemia", 7, (
         (r"(?:potassium|\bk\+?)(?: (?:level|is|of|was|at|came back|has|now|reading|=))*[ :=]*(?:6\.[0-9]|[7-9](?:\.\d)?)\b(?! ?%)|hyperkal\w+", r"ecg|ekg|peaked|tented|sine wave|wide qrs|weak\w*|palpitation\w*|bradycard\w+|arrhythm\w+|missed(?: \w+){0,3} dialysis|chest|paralys\w+|faint\w*|patient|my|his|her|heart|broad"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from langchain_core.tools import BaseTool, StructuredTool
 
+from assistant.records import drug_names
 from assistant.tools import ToolResult, TurnContext, render
 from assistant.types import Evidence
 from retrieval.types import Hit
@@ -21,7 +22,8 @@ def build(context: TurnContext) -> BaseTool:
             query: the question, for example "How is asthma treated in children?".
         """
         wanted = max(context.resources.settings.passages_per_question, _DEPTH)
-        found = context.resources.librarian.find(query, k=wanted)
+        librarian = context.resources.librarian
+        found = librarian.find(drug_names.with_generics(query, librarian.knows), k=wanted)
         evidence = tuple(context.cite(as_evidence(hit)) for hit in found.hits)
         documents = len({item.document for item in evidence})
         summary = f"{len(evidence)} passages from {documents} documents for “{query}”"

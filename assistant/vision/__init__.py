@@ -1,0 +1,1 @@
+"""Chest films: decoding, the input gate, the pneumonia classifier, heatmaps and the judge."""

@@ -115,9 +115,7 @@ def _pixels(dataset: Dataset, notes: list[str]) -> tuple[np.ndarray, float]:
     return grey, 0.0
 
 
-def _of_interest(
-    values: np.ndarray, dataset: Dataset, notes: list[str]
-) -> tuple[np.ndarray, bool]:
+def _of_interest(values: np.ndarray, dataset: Dataset, notes: list[str]) -> tuple[np.ndarray, bool]:
     """Apply the modality transform and the first window or VOI LUT."""
     values = apply_modality_lut(values, dataset)
     centre, width = dataset.get("WindowCenter"), dataset.get("WindowWidth")

@@ -1,9 +1,15 @@
-"""Answers: is what the assistant says cited, supported, and near a reference?
+"""Answers: is what the assistant says cited, supported, right, and near a reference?
 
-Dataset: JSON lines with question and, optionally, answer (a text or a list of texts). Solver: one
-turn of the assistant a question. Scorer: a citation is valid if its passage is in the index and its
-quote stands there at the very place it names; a claim without citation counts as an invalid one. An
-abstention scores 0 in ROUGE-L, makes no claims, and is counted as such.
+Dataset: JSON lines with question and, optionally,
+    answer    a reference, or a list of them
+    history   what the user asked before, a list
+    must      what a right answer holds: a list of lists, of each of which one text must occur
+    must_not  texts that a right answer doesn't hold
+    kind      "unanswerable" where abstaining is right
+Solver: one turn of the assistant a question, in a session of its own. Scorer: a citation is valid if
+its passage is in the index and its quote stands there at the very place it names; a claim without
+citation counts as an invalid one. An abstention scores 0 in ROUGE-L and is never correct where the
+question has an answer.
 """
 
 from __future__ import annotations
@@ -34,7 +40,7 @@ class AnswersTask:
         self.seed = seed
 
     def load(self, data: Path | None, limit: int | None) -> Dataset:
-        """Read questions; without `data`, ask the starter library for its own sections.
+        """Read questions; without `data`, our own over the starter library.
 
         Raises:
             InputError: naming the file and line that can't be used.
@@ -42,23 +48,25 @@ class AnswersTask:
         if data is None:
             from evals import starter
 
-            asked = [
-                {"id": q.id, "question": q.question, "references": [q.answer]}
-                for q in starter.questions()
-            ]
-            return Dataset("starter library", tuple(asked[:limit]), (), "questions")
-        rows = reading.json_lines(data, {"question": str})[:limit]
-        samples = tuple(_sample(row, data) for row in rows)
+            data, rows = starter.QUESTIONS, starter.questions()
+        else:
+            rows = reading.json_lines(data, {"question": str})
+        samples = tuple(_sample(row, data) for row in rows[:limit])
         return Dataset(data.name, samples, (data,), "questions")
 
     def solve(self, dataset: Dataset, progress: Progress) -> Iterator[Prediction]:
         """Yield the assistant's claims, and whether each citation holds."""
         from assistant.app import Assistant
+        from assistant.session import Session
 
         assistant = Assistant.create(self.settings)
-        passages = {passage.id: passage for passage in assistant.index.passages}
+        librarian = assistant.resources.librarian
+        passages = {passage.id: passage for passage in librarian.searcher.index.passages}
         for number, sample in enumerate(dataset.samples, 1):
-            answer = assistant.answer(sample["question"])
+            session = Session.new()
+            for before in sample["history"]:
+                assistant.answer(before, session=session)
+            answer = assistant.answer(sample["question"], session=session)
             progress(number, len(dataset.samples))
             yield {**sample, **_outcome(answer, passages)}
 
@@ -77,8 +85,16 @@ class AnswersTask:
         rouge = [_rouge(p) for p in predictions if p["references"]]
         if rouge:
             out["rouge_l"] = metrics.mean_interval(rouge, seed=self.seed)
-        abstained = [float(p["abstained"]) for p in predictions]
-        out["abstained"] = metrics.mean_interval(abstained, seed=self.seed)
+        columns = {
+            "abstained": [float(p["abstained"]) for p in predictions],
+            "correct": [float(_correct(p)) for p in predictions if p["must"]],
+            "abstained_unanswerable": [
+                float(p["abstained"]) for p in predictions if p["kind"] == "unanswerable"
+            ],
+        }
+        for name, values in columns.items():
+            if values:
+                out[name] = metrics.mean_interval(values, seed=self.seed)
         return out
 
     def weights(self) -> Sequence[Path]:
@@ -103,6 +119,16 @@ def is_valid(citation: Citation, passages: Mapping[str, Passage]) -> bool:
         return False
     start, end = citation.start - passage.start, citation.end - passage.start
     return 0 <= start < end and passage.text[start:end] == citation.quote
+
+
+def _correct(prediction: Prediction) -> bool:
+    """Whether the answer holds what it must and nothing that it must not."""
+    text = prediction["answer"].lower()
+    return (
+        not prediction["abstained"]
+        and all(any(m.lower() in text for m in group) for group in prediction["must"])
+        and not any(m.lower() in text for m in prediction["must_not"])
+    )
 
 
 def _sums(values: Sequence[Sequence[float]]) -> NDArray[np.float64]:
@@ -133,14 +159,25 @@ def _sample(row: dict[str, Any], path: Path) -> dict[str, Any]:
     if not row["question"].strip():
         raise InputError(f"{where}: the question is empty: write one, or remove the line.")
     given = row.get("answer")
-    references = [given] if isinstance(given, str) else given or []
-    if not isinstance(references, list) or not all(isinstance(r, str) for r in references):
-        raise InputError(f"{where}: 'answer' is neither a text nor a list of texts: mend it.")
+    lists = {
+        "references": [given] if isinstance(given, str) else given or [],
+        **{key: row.get(key) or [] for key in ("history", "must", "must_not")},
+    }
+    for key, value in lists.items():
+        flat = [t for g in value for t in g] if key == "must" and _lists(value) else value
+        if not isinstance(flat, list) or not all(isinstance(text, str) for text in flat):
+            name = "answer" if key == "references" else key
+            raise InputError(f"{where}: {name!r} is no list of texts: mend it.")
     return {
         "id": str(row.get("id", row["_line"])),
         "question": row["question"],
-        "references": references,
+        "kind": str(row.get("kind", "")),
+        **lists,
     }
+
+
+def _lists(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(group, list) for group in value)
 
 
 def _outcome(answer: Answer, passages: Mapping[str, Passage]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from evals.types import Dataset, Interval, Prediction, Progress
 from retrieval.errors import InputError
 
 if TYPE_CHECKING:
-    from assistant.types import Attachment, Finding
+    from assistant.types import Finding
     from assistant.vision.judge import ImageJudge
 
 BATCH = 16
@@ -106,10 +106,14 @@ class ImageTask:
         return {name: metrics.bootstrap(f, units, self.seed) for name, f in statistics.items()}
 
     def weights(self) -> Sequence[Path]:
-        """Return the shipped image models' files."""
-        from assistant import weights
+        """Return the files of the classifier and of the input gate."""
+        from assistant.vision.weights import SHIPPED
 
-        return tuple(sorted(Path(weights.__file__).parent.glob("pneumonia/*.safetensors")))
+        return tuple(
+            path
+            for part in ("pneumonia", "film_gate")
+            for path in sorted((SHIPPED / part).glob("*.safetensors"))
+        )
 
 
 def build(settings: Settings, seed: int = 0) -> ImageTask:
@@ -142,28 +146,25 @@ def _sample(row: dict[str, str], path: Path) -> dict[str, Any]:
 def _judge(
     judge: ImageJudge, samples: Sequence[dict[str, Any]], settings: Settings
 ) -> list[Finding | str]:
-    """Return a finding a sample, or the reason why a file could not even be opened."""
+    """Return a finding a sample, or the reason why a file could not be opened as a film."""
     from assistant.errors import AttachmentError
     from assistant.intake import accept_file
+    from assistant.vision.decode import decode
 
     out: list[Finding | str] = []
-    films: list[tuple[int, Attachment]] = []
+    rows, films, names = [], [], []
     for number, sample in enumerate(samples):
         out.append("")
         try:
-            films.append((number, accept_file(sample["path"], settings, number + 1)))
+            attachment = accept_file(sample["path"], settings, number + 1)
+            films.append(decode(attachment, settings))
         except AttachmentError as error:
             out[number] = str(error)
-    try:
-        for (number, _), found in zip(films, judge.judge_many([a for _, a in films]), strict=True):
-            out[number] = found
-    except AttachmentError:
-        # One film of the batch can't be decoded: judge one by one to learn which.
-        for number, film in films:
-            try:
-                out[number] = judge.judge(film)
-            except AttachmentError as error:
-                out[number] = str(error)
+            continue
+        rows.append(number)
+        names.append(attachment.name)
+    for number, found in zip(rows, judge.judge_many(films, names), strict=True):
+        out[number] = found
     return out
 
 

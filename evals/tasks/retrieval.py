@@ -35,7 +35,7 @@ class RetrievalTask:
         self.seed = seed
 
     def load(self, data: Path | None, limit: int | None) -> Dataset:
-        """Read queries and judgements; without `data`, ask the starter library for its headings.
+        """Read queries and judgements; without `data`, our own questions.
 
         Raises:
             InputError: naming the file and line that can't be used.
@@ -113,6 +113,7 @@ class RetrievalTask:
         )
 
     def _index(self, dataset: Dataset, encoder: Encoder, progress: Progress) -> Index:
+        from evals import starter
         from retrieval import files
         from retrieval.errors import IndexError_
         from retrieval.index.store import Index
@@ -120,7 +121,7 @@ class RetrievalTask:
 
         corpus = dataset.extra.get("corpus")
         if corpus is None:
-            documents, name = iter(_library()), "starter-library"
+            documents, name = iter(starter.documents()), "starter-library"
         else:
             documents = load("retrieval.sources", "beir").build().read(dataset.extra["folder"])
             name = files.sha256(corpus)[:16]
@@ -167,24 +168,23 @@ def _relevant(path: Path, known: set[str]) -> dict[str, dict[str, float]]:
         except ValueError:
             raise InputError(f"{where}: the score {row['score']!r} is no number.") from None
         if row["corpus-id"] not in known:
-            raise InputError(f"{where} names document {row['corpus-id']!r}, which the corpus lacks.")
+            raise InputError(
+                f"{where} names document {row['corpus-id']!r}, which the corpus lacks."
+            )
         if gain > 0:
             out.setdefault(row["query-id"], {})[row["corpus-id"]] = gain
     return out
 
 
-def _library() -> list[Any]:
-    from evals import starter
-
-    return starter.documents()
-
-
 def _starter(limit: int | None) -> Dataset:
-    """Return questions made of the starter library's titles and headings."""
+    """Return the built-in questions that stand alone and that a monograph answers."""
     from evals import starter
 
+    known = {document.id for document in starter.documents()}
     samples = tuple(
-        {"id": q.id, "query": q.question, "relevant": {q.document: 1.0}}
+        {"id": q["id"], "query": q["question"], "relevant": relevant}
         for q in starter.questions()
+        if q["kind"] == "answerable" and (relevant := {d: 1.0 for d in q["subject"] if d in known})
     )
-    return Dataset("starter library", samples[:limit], (), "queries")
+    files = (starter.QUESTIONS,)
+    return Dataset("questions over the starter library", samples[:limit], files, "queries")

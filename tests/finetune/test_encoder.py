@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +22,11 @@ from retrieval.adapters import PairScorer, Tagger
 from retrieval.encoder import Encoder
 from retrieval.errors import ConfigError, ModelError
 
-WORDS = (
+WORDS = re.findall(
+    r"\S+",
     "how is diabetes gout diagnosed treated hba1c urate crystals insulin allopurinol test with of the "
-    "a by drug doctor disease pain joint sugar blood and ##s ##in meta ##form metformin ."
-).split()
+    "a by drug doctor disease pain joint sugar blood and ##s ##in meta ##form metformin .",
+)
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +37,7 @@ def base(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("bert")
     vocabulary = {w: i for i, w in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS])}
-    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))  # noqa: S106
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]"])
@@ -62,7 +64,7 @@ def encoder(base):
 
 def recipe(base: Path, task: str = "rerank", **changes: object) -> recipes.Recipe:
     values = {
-        "task": task, "name": "tiny", "encoder": str(base), "seed": 3, "rank": 4, "alpha": 8,
+        "task": task, "name": "tiny", "encoder": str(base), "seed": 3, "rank": 4, "alpha": 8, "layers": (0, 1),
         "epochs": 12, "batch_tokens": 256, "max_tokens": 32, "validate_every": 4, "threads": 0,
         "learning_rate": 0.01, "head_learning_rate": 0.01, "hidden": 16, "patience": 50,
     }  # fmt: skip

@@ -41,7 +41,15 @@ def _two_threads() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def encoder() -> Encoder:
-    """The embedded encoder in float32: its results do not depend on the machine's bfloat16."""
+    """The embedded encoder as it is served: in bfloat16 where the processor has it."""
+    from retrieval.encoder import Encoder
+
+    return Encoder.load()
+
+
+@pytest.fixture(scope="session")
+def exact() -> Encoder:
+    """The embedded encoder in float32, for comparisons to the fifth digit."""
     from retrieval.encoder import Encoder
 
     return Encoder.load(bf16=False)

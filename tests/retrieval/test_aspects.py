@@ -94,16 +94,7 @@ def test_every_aspect_that_a_section_answers_can_be_asked() -> None:
     assert set(aspects.POPULATIONS) <= known
 
 
-@pytest.mark.parametrize("heading", sorted(monograph.HEADINGS))
-def test_a_heading_is_understood_as_its_own_aspect(heading: str) -> None:
-    if heading == "What it is":
-        heading = "What is it?"
-    asked = aspects.asked(f"{heading} asthma") + aspects.asked(heading)
-    known = {"What is it?": "definition", **monograph.HEADINGS}
-    assert known[heading] in asked
-
-
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=60, derandomize=True, deadline=None)
 @given(st.text(max_size=120))
 def test_any_text_is_answered_with_known_aspects(text: str) -> None:
     found = aspects.asked(text)
@@ -111,7 +102,9 @@ def test_any_text_is_answered_with_known_aspects(text: str) -> None:
     assert len(found) == len(set(found))
 
 
-@pytest.mark.parametrize("word", ["take ", "when should ", "how does ", "what is a high ", "long-term "])
+@pytest.mark.parametrize(
+    "word", ["take ", "when should ", "how does ", "what is a high ", "long-term "]
+)
 def test_a_long_question_takes_no_long_time(word: str) -> None:
     begun = time.process_time()
     aspects.asked(word * (8000 // len(word)))

@@ -80,6 +80,9 @@ def test_what_is_masked_has_no_influence(model: Any, batch: Any) -> None:
     "modules", [["query", "value"], ["query", "key", "value", "dense"]], ids=["two", "all"]
 )
 @pytest.mark.parametrize(("rank", "alpha"), [(4, 8), (8, 4)])
+@pytest.mark.filterwarnings(
+    "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning"
+)  # peft's
 def test_a_merged_adapter_equals_pefts_forward(
     model: Any, batch: Any, modules: list[str], rank: int, alpha: int
 ) -> None:

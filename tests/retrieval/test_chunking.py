@@ -30,8 +30,10 @@ def check(doc: Document, found: list[Passage], max_words: int) -> None:
         assert passage.start >= ends[passage.section]
         ends[passage.section] = end
         kept[passage.section] += passage.text
-        if len(passage.text.split()) > max_words:
-            assert len(sentences.split(passage.text)) == 1, "only one long sentence may exceed it"
+        lengths = [len(sentence.text.split()) for sentence in sentences.split(passage.text)]
+        assert sum(lengths) <= max_words or len(lengths) == 1, (
+            "only one long sentence may exceed it"
+        )
     for title, text in sections.items():
         assert [c for c in kept[title] if c.isalnum()] == [c for c in text if c.isalnum()]
 
@@ -92,16 +94,18 @@ def test_the_library_is_kept_whole() -> None:
     assert len(set(ids)) == len(ids)
 
 
-_WORDS = st.sampled_from(["Aspirin", "causes", "bleeding", "2.5", "mg", "e.g.", "x", "哮喘。", "—", "(b)"])
-_SENTENCES = st.lists(_WORDS, max_size=12).map(" ".join)
-_TEXTS = st.lists(_SENTENCES, max_size=12).flatmap(
+_WORDS = st.sampled_from(
+    ["Aspirin", "causes", "bleeding", "2.5", "mg", "e.g.", "x", "哮喘。", "—", "(b)"]
+)
+_SENTENCES = st.lists(_WORDS, max_size=8).map(" ".join)
+_TEXTS = st.lists(_SENTENCES, max_size=6).flatmap(
     lambda parts: st.sampled_from([". ", "!\n", "\n\n", "  "]).map(lambda gap: gap.join(parts))
 )
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=60, derandomize=True, deadline=None)
 @given(st.lists(_TEXTS | st.text(max_size=50), max_size=3), st.integers(1, 30))
 def test_any_text_is_kept_verbatim(bodies: list[str], max_words: int) -> None:
     doc = document(*bodies)
     found = list(chunking.passages([doc], max_words=max_words))
-    check(doc, [p for p in found], max_words)
+    check(doc, found, max_words)

@@ -21,6 +21,25 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+def write_half(target: Path, error: type[BaseException]) -> None:
+    with files.atomic_path(target) as temporary:
+        temporary.write_text("new, but not whole")
+        raise error
+
+
+def fill_half(target: Path, error: Exception) -> None:
+    with files.atomic_folder(target) as temporary:
+        (temporary / "a").write_text("1")
+        raise error
+
+
+def fill_while_another_does(target: Path) -> None:
+    with files.atomic_folder(target) as ours:
+        (ours / "a").touch()
+        target.mkdir()
+        (target / "theirs").touch()
+
+
 def test_a_file_is_written_whole_private_and_alone(tmp_path: Path) -> None:
     target = tmp_path / "new" / "folder" / "a.txt"
     files.write_text(target, "größe\n")
@@ -44,9 +63,8 @@ def test_an_exception_leaves_the_old_file_and_no_temporary(
 ) -> None:
     target = tmp_path / "a.txt"
     files.write_text(target, "old")
-    with pytest.raises(error), files.atomic_path(target) as temporary:
-        temporary.write_text("new, but not whole")
-        raise error
+    with pytest.raises(error):
+        write_half(target, error)
     assert target.read_text() == "old"
     assert names(tmp_path) == ["a.txt"]
 
@@ -123,9 +141,8 @@ def test_a_folder_appears_whole(tmp_path: Path) -> None:
 
 
 def test_an_exception_leaves_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="stop"), files.atomic_folder(tmp_path / "g1") as temporary:
-        (temporary / "a").write_text("1")
-        raise ValueError("stop")
+    with pytest.raises(ValueError, match="stop"):
+        fill_half(tmp_path / "g1", ValueError("stop"))
     assert names(tmp_path) == []
 
 
@@ -138,10 +155,8 @@ def test_a_folder_that_exists_is_refused_and_kept(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_appears_meanwhile_is_kept(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="not empty"), files.atomic_folder(tmp_path / "g1") as ours:
-        (ours / "a").touch()
-        (tmp_path / "g1").mkdir()
-        (tmp_path / "g1" / "theirs").touch()
+    with pytest.raises(OSError, match="not empty"):
+        fill_while_another_does(tmp_path / "g1")
     assert names(tmp_path) == ["g1"]
     assert names(tmp_path / "g1") == ["theirs"]
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
     """A package with two parts, a helper, a folder that is a part and folders that are none."""
-    name = f"parts_of_{request.node.name}"
+    name = f"parts_{abs(hash(request.node.name))}"
     root = tmp_path / name
     for folder in ("", "nested", "data", "__pycache__"):
         (root / folder).mkdir(parents=True)
@@ -54,7 +54,9 @@ def test_a_part_that_fails_to_import_surfaces_as_itself(package: str) -> None:
 
 
 def test_an_unknown_name_offers_the_nearest(package: str) -> None:
-    with pytest.raises(ConfigError, match=r"'frist'.*Did you mean 'first'\?.*broken, first, nested"):
+    with pytest.raises(
+        ConfigError, match=r"'frist'.*Did you mean 'first'\?.*broken, first, nested"
+    ):
         plugins.load(package, "frist")
 
 
