@@ -150,8 +150,9 @@ class Assistant:
         return question, extra
 
     def _model(self) -> BaseChatModel:
-        from assistant import models
+        from assistant import lean, models
 
+        lean.import_langchain()
         return models.resolve(self.settings.chat_model, self.resources)
 
     def _run(
@@ -165,11 +166,12 @@ class Assistant:
         from assistant import agent
         from assistant.tools import TurnContext
 
+        model = self._model()
         known = [*session.attachments, *attachments]
         context = TurnContext(self.resources, known, message)
         outcome = agent.Outcome(steps=steps)
         messages = [*_history(session), _human(message, attachments, known)]
-        yield from agent.run(self._model(), messages, context, outcome)
+        yield from agent.run(model, messages, context, outcome)
         return self._answer(outcome, context, emergency)
 
     def _answer(

@@ -161,10 +161,11 @@ def _encoder(settings: Settings) -> list[Check]:
 
 
 def _weights() -> list[Check]:
-    found = []
-    for package in ("retrieval", "assistant"):
-        for card in sorted((ROOT / package / "weights").glob("*/card.json")):
-            found.append(_card(package, card))
+    found = [
+        _card(package, card)
+        for package in ("retrieval", "assistant")
+        for card in sorted((ROOT / package / "weights").glob("*/card.json"))
+    ]
     return found or [Check("weights", False, "no trained weights are installed", _REINSTALL)]
 
 

@@ -69,19 +69,33 @@ def auroc(scores: np.ndarray, labels: np.ndarray) -> float:
 
 
 def calibrate(scored: Scored) -> Calibration:
-    """Fit Platt scaling by Newton's method, the classes weighted as they come."""
-    logits, labels = scored.logits.astype(np.float64), scored.labels.astype(np.float64)
-    design = np.stack([logits, np.ones_like(logits)], 1)
-    weights = np.array([1.0, 0.0])
-    for _ in range(50):
-        chance = 1 / (1 + np.exp(-(design @ weights).clip(-30, 30)))
-        gradient = design.T @ (chance - labels) + 1e-3 * (weights - [1.0, 0.0])
-        hessian = (design * (chance * (1 - chance))[:, None]).T @ design + 1e-3 * np.eye(2)
-        step = np.linalg.solve(hessian, gradient)
-        weights = weights - step.clip(-1, 1)
+    """Fit Platt scaling, the classes weighted as they come."""
+    slope, offset = logistic(scored.logits[:, None], scored.labels)
+    return Calibration(float(slope), float(offset))
+
+
+def logistic(columns: np.ndarray, labels: np.ndarray, ridge: float = 1e-3) -> np.ndarray:
+    """Fit a logistic regression by Newton's method.
+
+    Args:
+        columns: (N, K) inputs.
+        labels: (N,) 0 or 1.
+        ridge: strength of the pull towards 0.
+
+    Returns:
+        (K + 1,) weights, the constant last.
+    """
+    design = np.concatenate([columns.astype(np.float64), np.ones((len(columns), 1))], 1)
+    weights = np.zeros(design.shape[1])
+    for _ in range(100):
+        chances = 1 / (1 + np.exp(-(design @ weights).clip(-30, 30)))
+        gradient = design.T @ (chances - labels) + ridge * weights
+        curvature = (design * (chances * (1 - chances))[:, None]).T @ design
+        step = np.linalg.solve(curvature + ridge * np.eye(len(weights)), gradient)
+        weights = weights - step.clip(-2, 2)
         if np.abs(step).max() < 1e-8:
             break
-    return Calibration(float(weights[0]), float(weights[1]))
+    return weights
 
 
 def expected_calibration_error(chances: np.ndarray, labels: np.ndarray, bins: int = 10) -> float:
@@ -146,10 +160,8 @@ def misleading(train: Films, films: Films, share: float = 0.2) -> np.ndarray:
     A logistic regression on the nuisances alone is fitted to `train`; of each class the `share` that
     it misplaces most is taken. On these, a model that leans on nuisances fails.
     """
-    from sklearn.linear_model import LogisticRegression
-
-    model = LogisticRegression(max_iter=500).fit(nuisances(train.pixels), train.labels)
-    lean = model.decision_function(nuisances(films.pixels))
+    weights = logistic(nuisances(train.pixels), train.labels, ridge=1.0)
+    lean = nuisances(films.pixels) @ weights[:-1] + weights[-1]
     healthy, ill = films.labels == 0, films.labels == 1
     high = lean >= np.quantile(lean[healthy], 1 - share)
     low = lean <= np.quantile(lean[ill], share)

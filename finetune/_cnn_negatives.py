@@ -133,11 +133,11 @@ def cut(film: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         tiles = int(generator.integers(2, 6))
         size = SIDE // tiles
         blocks = film[: size * tiles, : size * tiles].reshape(tiles, size, tiles, size)
-        blocks = blocks.transpose(0, 2, 1, 3).reshape(-1, size, size)
-        order = generator.permutation(len(blocks))
-        if (order == np.arange(len(blocks))).all():
+        pieces = blocks.transpose(0, 2, 1, 3).reshape(-1, size, size)
+        order = generator.permutation(len(pieces))
+        if (order == np.arange(len(pieces))).all():
             order = order[::-1]
-        mixed = blocks[order].reshape(tiles, tiles, size, size).transpose(0, 2, 1, 3)
+        mixed = pieces[order].reshape(tiles, tiles, size, size).transpose(0, 2, 1, 3)
         return _resize(mixed.reshape(size * tiles, size * tiles))
     if kind == 1:
         size = int(generator.uniform(0.15, 0.32) * SIDE)

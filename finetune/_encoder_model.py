@@ -84,7 +84,7 @@ class AdapterModel(nn.Module):
         """Return what is trained, under the names of the adapter file."""
         from peft import get_peft_model_state_dict
 
-        tensors = dict(get_peft_model_state_dict(self.bert))
+        tensors = dict(get_peft_model_state_dict(self.bert, save_embedding_layers=False))
         tensors |= {f"head.{name}": t for name, t in self.head.state_dict().items()}
         return {name: t.detach().cpu() for name, t in tensors.items()}
 

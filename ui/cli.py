@@ -50,7 +50,7 @@ def main() -> None:
 
 def _run(invocation: Invocation) -> int:
     try:
-        code = app(obj=invocation, standalone_mode=False)
+        code = app(prog_name="auscult", obj=invocation, standalone_mode=False)
     except Exception as error:
         # typer's own usage errors: which class they are depends on its version.
         message = getattr(error, "format_message", None)
@@ -209,3 +209,7 @@ def run_eval(
     from ui.commands import evals as command
 
     return command.run_task(ctx.obj.config, task, data, limit, out)
+
+
+if __name__ == "__main__":
+    main()

@@ -21,10 +21,10 @@ _PLACE = (
 _PATTERNS = (
     re.compile(rf"\b(?:(?:left|right|bilateral|lower|upper)[- ](?:sided[- ])?)?(?:{_PLACE})s? (?:pain|ache|swelling|tenderness|numbness|weakness|stiffness|fracture|injury|infection|mass|lesion|ulcer|spasms?|contusion|laceration|sprain|strain|deformity|discomfort)\b", re.I),
     re.compile(r"\b(?:pain|swelling|numbness|weakness|tenderness|stiffness) (?:in|of|to) (?:(?:the|his|her|their|both|left|right|bilateral|lower|upper) )*(?:" + _PLACE + r")(?:s|es)?\b", re.I),
-    re.compile(r"\b(?:[A-Za-z-]{4,} ){0,2}(?:carcinoma|cancer|lymphoma|sarcoma|adenoma|neoplasm)\b", re.I),
+    re.compile(r"\b(?:[A-Za-z-]{4,30} ){0,2}(?:carcinoma|cancer|lymphoma|sarcoma|adenoma|neoplasm)\b", re.I),
     re.compile(r"\b[A-Z][a-z]+(?:[- ][A-Z][a-z]+)?(?:'s|’s)? (?:disease|syndrome|disorder|palsy)\b"),
-    re.compile(r"\b(?:[a-z-]{5,} )(?:disease|syndrome|disorder|infection|fracture|stenosis|deficiency|insufficiency|hemorrhage|neuropathy|dystrophy|effusion|aneurysm|hernia|ulcer|cyst|abscess)\b", re.I),
-    re.compile(r"\b[A-Za-z]{3,}(?:itis|osis|emia|aemia|uria|opathy|algia|penia|megaly|plegia|ectasis|paresis|sclerosis|phasia|orrhea|iasis)\b", re.I),
+    re.compile(r"\b(?:[a-z-]{5,30} )(?:disease|syndrome|disorder|infection|fracture|stenosis|deficiency|insufficiency|hemorrhage|neuropathy|dystrophy|effusion|aneurysm|hernia|ulcer|cyst|abscess)\b", re.I),
+    re.compile(r"\b[A-Za-z]{3,30}(?:itis|osis|emia|aemia|uria|opathy|algia|penia|megaly|plegia|ectasis|paresis|sclerosis|phasia|orrhea|iasis)\b", re.I),
 )  # fmt: skip
 _NO_PROBLEM = {
     "diagnosis", "prognosis", "hypnosis", "symbiosis", "osmosis", "mitosis", "meiosis", "thesis",
@@ -38,8 +38,8 @@ _FIRST_WORDS = re.compile(
     re.I,
 )
 _SURGERY = re.compile(
-    r"\b(?:[A-Za-z-]{4,} )?[A-Za-z]{3,}(?:ectomy|oscopy|plasty|ostomy|otomy|centesis|pexy|desis|rrhaphy)\b|"
-    r"\b(?:left |right |bilateral )?(?:[a-z]{3,} )(?:surgery|repair|replacement|transplant(?:ation)?|biopsy|resection|release|implant|graft)\b", re.I,
+    r"\b(?:[A-Za-z-]{4,30} )?[A-Za-z]{3,30}(?:ectomy|oscopy|plasty|ostomy|otomy|centesis|pexy|desis|rrhaphy)\b|"
+    r"\b(?:left |right |bilateral )?(?:[a-z]{3,30} )(?:surgery|repair|replacement|transplant(?:ation)?|biopsy|resection|release|implant|graft)\b", re.I,
 )  # fmt: skip
 _PHRASE = re.compile(r"\b(?:stage|grade|class)\s*(?P<stage>G?\d[abAB]?|[IV]{1,3}[abAB]?)\b", re.I)
 _SURGERY_FIRST = re.compile(
@@ -53,7 +53,7 @@ _FRAMES = {
     "discharge": re.compile(r":?\s*(?:$|summary|dates?|instructions?|medic\w+|meds|diagnos\w+|home|plan\w*|to |from |condition|disposition|labs?|today|on |in )", re.I),
 }  # fmt: skip
 # Names that a longer phrase makes exact: "bone pain", "wound infection".
-_GENERIC = {"pain", "mass", "infection", "fracture", "edema", "weakness", "numbness", "tenderness", "cancer", "discharge", "bleeding"}  # fmt: skip
+_GENERIC = {"pain", "mass", "infection", "fracture", "swelling", "weakness", "numbness", "tenderness", "cancer", "discharge", "bleeding"}  # fmt: skip
 _FORMER = re.compile(r"\b(?:former|ex-?|quit|stopped|previous|used to|past)\b", re.I)
 _NEVER = re.compile(r"\b(?:never|non-?(?:smoker|drinker)|nonsmoker|no|denies|denied|does not|doesn't|not|negative|without|none|nondrinker)\b", re.I)
 _LOOK_AFTER = re.compile(r"\W*(?:use|history|abuse|consumption)?\W*(?::|-|=|is|are)?\s*(?P<no>never|none|denies|denied|no|negative|nil|quit|former|stopped|in the past)\b", re.I)
@@ -70,7 +70,7 @@ def find(page: Page, taken: list[tuple[int, int]]) -> list[Fact]:
     facts: list[Fact] = []
     later: list[lexicon.Match] = []
     for match in lexicon.problems().find(page.tokens):
-        if match.entry.name in _GENERIC:
+        if lexicon.stem(page.text[match.start : match.end]) in _GENERIC:
             later.append(match)
         else:
             facts += _listed(page, owned, match)

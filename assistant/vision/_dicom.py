@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, pixel_array
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
+from pydicom.pixels.utils import pixel_array
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from assistant.errors import AttachmentError
@@ -129,13 +130,25 @@ def _of_interest(values: np.ndarray, dataset: Dataset, notes: list[str]) -> tupl
 
 
 def _scale(values: np.ndarray, dataset: Dataset, windowed: bool) -> np.ndarray:
-    """Bring values to 0 to 255: plain 8-bit ones stay, all others fill their own range."""
+    """Bring values to 0 to 255 of the range that their bits allow, or of their own range.
+
+    A film that no window was applied to and that uses less than half of its bits is stretched.
+    """
     stored = int(dataset.get("BitsStored") or 16)
     if not windowed and values.dtype == np.uint8 and stored == 8:
         return values
     values = values.astype(np.float64)
     low, high = float(values.min()), float(values.max())
-    return np.rint((values - low) / max(high - low, 1e-12) * 255).astype(np.uint8)
+    looked_up = "ModalityLUTSequence" in dataset or "VOILUTSequence" in dataset
+    if "PixelData" in dataset and not looked_up:
+        start = -(2 ** (stored - 1)) if dataset.get("PixelRepresentation") else 0
+        slope = float(dataset.get("RescaleSlope") or 1)
+        offset = float(dataset.get("RescaleIntercept") or 0)
+        ends = (start * slope + offset, (start + 2**stored - 1) * slope + offset)
+        if windowed or high - low >= (max(ends) - min(ends)) / 2:
+            low, high = min(ends), max(ends)
+    scaled = (values - low) / max(high - low, 1e-12) * 255
+    return np.rint(scaled.clip(0, 255)).astype(np.uint8)
 
 
 def _luminance(values: np.ndarray) -> np.ndarray:

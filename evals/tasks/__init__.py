@@ -1,0 +1,1 @@
+"""One evaluation task a file; the name of the file is the name of the task."""

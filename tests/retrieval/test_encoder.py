@@ -21,32 +21,34 @@ TEXTS = (
     "What is the first-line treatment of type 2 diabetes in adults with chronic kidney disease?",
     "哮喘是一种慢性气道疾病",
     "naïve – “quotes”, µg/L ≥ 5 × 10⁹ 😷",
-    "Warfarin interacts with many drugs. " * 100,
+    "Warfarin interacts with many drugs, and its dose follows the blood test.",
 )
+LONG = "Warfarin interacts with many drugs. " * 100
 
 
 @pytest.fixture(scope="module")
 def various() -> list[str]:
-    sections = [s.text[:300] for d in library.documents() for s in d.sections]
-    return sorted(sections[:: len(sections) // 24], key=lambda text: text[::-1])
+    sections = [s.text[:160] for d in library.documents() for s in d.sections]
+    return sorted(sections[:: len(sections) // 20], key=lambda text: text[::-1])
 
 
 def test_vectors_equal_transformers_mean_pooling(exact: Encoder) -> None:
     import torch
     from transformers import AutoTokenizer, BertModel
 
+    texts = [*TEXTS, LONG]
     folder = locate(EMBEDDED)
     model = BertModel.from_pretrained(folder, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     inputs = tokenizer(
-        list(TEXTS), padding=True, truncation=True, max_length=256, return_tensors="pt"
+        texts, padding=True, truncation=True, max_length=256, return_tensors="pt"
     )
     with torch.inference_mode():
         hidden = model(**inputs).last_hidden_state
     weight = inputs["attention_mask"][:, :, None].float()
     mean = (hidden * weight).sum(1) / weight.sum(1)
     expected = torch.nn.functional.normalize(mean, dim=1).numpy()
-    assert np.abs(exact.embed(TEXTS) - expected).max() < 1e-5
+    assert np.abs(exact.embed(texts) - expected).max() < 1e-5
 
 
 def test_pairs_equal_transformers_hidden_states(exact: Encoder) -> None:

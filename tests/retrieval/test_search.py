@@ -168,11 +168,10 @@ def test_asking_for_nothing_gives_nothing(searcher: Searcher, mode: Mode) -> Non
 
 @pytest.mark.parametrize("query", ODD, ids=[ascii(q)[1:16] for q in ODD])
 def test_any_text_is_a_query(searcher: Searcher, query: str) -> None:
-    for mode in MODES:
+    for mode in ("dense", "lexical", "fused"):
         hits = searcher.search(query, 5, mode)
-        assert len(hits) <= 5
+        assert len(hits) == 5 if mode != "lexical" else len(hits) <= 5
         assert all(np.isfinite(hit.score) for hit in hits)
-    assert len(searcher.search(query, 5, "fused")) == 5
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -32,7 +32,9 @@ def citation(key: str, quote: str, url: str = "https://example.org/gout") -> Cit
 def answered() -> Answer:
     """Two claims on one source and one on another."""
     claims = (
-        Claim("Colchicine relieves a flare.", 1.0, (citation("S1", "Colchicine relieves a flare."),)),
+        Claim(
+            "Colchicine relieves a flare.", 1.0, (citation("S1", "Colchicine relieves a flare."),)
+        ),
         Claim("Ice helps.", 0.8, (citation("S1", "Ice helps."),)),
         Claim("Rest the joint.", 1.0, (citation("S2", "Rest the joint."),)),
     )

@@ -75,7 +75,7 @@ RGBA = Image.merge("RGBA", [Image.fromarray(RAMP)] * 3 + [Image.new("L", (130, 1
         dicom(255 - RAMP, PhotometricInterpretation="MONOCHROME1"),
         dicom(RAMP.astype(np.uint16) * 16, BitsStored=12),
         dicom(
-            RAMP.astype(np.uint16) * 16, BitsStored=12, WindowCenter="2040.5", WindowWidth="4081"
+            RAMP.astype(np.uint16) * 16, BitsStored=12, WindowCenter="2048", WindowWidth="4096"
         ),
         dicom(RAMP.astype(np.uint16) * 16, BitsStored=12, RescaleSlope="2", RescaleIntercept="-9"),
         dicom(np.stack([RAMP, 255 - RAMP])),
@@ -127,6 +127,7 @@ def test_no_preamble(settings: Settings) -> None:
     whole = dicom(RAMP, ImplicitVRLittleEndian)
     dataset = pydicom.dcmread(io.BytesIO(whole))
     stream = io.BytesIO()
+    dataset.preamble = None
     del dataset.file_meta
     pydicom.dcmwrite(stream, dataset, implicit_vr=True, little_endian=True)
     assert stream.getvalue()[128:132] != b"DICM"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -73,15 +74,16 @@ def test_wrongly_inverted_film_is_refused(
 def test_hostile_and_broken_files_end_in_a_sentence(
     folder: str, images: Path, judge: ImageJudge, settings: Settings
 ) -> None:
-    judged = []
+    judged, said = [], []
     for path in sorted((images / folder).iterdir()):
         try:
             finding = judge.judge(accept_file(path, settings))
         except AttachmentError as error:
-            assert "\n" not in str(error)
+            said.append(str(error))
             continue
         if not finding.refused:
             judged.append(path.name)
+    assert not [words for words in said if "\n" in words]
     # The same healthy film under other containers and with injected words.
     assert set(judged) <= {
         "chest_16bit.png", "chest_rgba.png", "chest_exif_injection.jpeg",
@@ -93,10 +95,8 @@ def test_dicom_that_is_no_chest_film_is_refused(
     images: Path, judge: ImageJudge, settings: Settings
 ) -> None:
     for path in sorted((images / "dicom" / "other").iterdir()):
-        try:
+        with suppress(AttachmentError):
             assert judge.judge(accept_file(path, settings)).refused, path.name
-        except AttachmentError as error:
-            assert path.name in str(error)  # noqa: PT017 - either outcome is right
 
 
 def test_held_out_films_rank_well_and_pass_the_gate(images: Path, judge: ImageJudge) -> None:
