@@ -29,6 +29,7 @@ TRAINED_ON = {
     "licence": "CC BY 4.0",
     "population": "children of 1 to 5 years, one hospital in Guangzhou",
 }
+EXTERNAL = "NIH films, adults, text-mined labels"
 LIMITS = [
     "Research use only; not a diagnosis.",
     "Trained on children of 1 to 5 years in one hospital; ranking of adults' films is unreliable.",
@@ -38,7 +39,11 @@ LIMITS = [
 
 
 def write(
-    network: torch.nn.Module, plan: Plan, parts: dict[str, data.Films], out: Path
+    network: torch.nn.Module,
+    plan: Plan,
+    parts: dict[str, data.Films],
+    out: Path,
+    external: data.Films | None = None,
 ) -> dict[str, Any]:
     """Calibrate and measure a trained network, and write its weights and card to `out`; return it.
 
@@ -47,6 +52,7 @@ def write(
         plan: what it was trained by.
         parts: films of the sides "train", "validation" and "hold-out".
         out: folder for weights and card.
+        external: films of another hospital, for ranking only.
     """
     write_weights(network, out / MODEL_FILE)
     scorer = measure.mirrored(network)
@@ -55,6 +61,9 @@ def write(
     points = measure.choose_points(calibration(tuned.logits), tuned.labels)
     held = measure.score_all(scorer, parts["hold-out"])
     results = _results(held, parts, calibration, points["balanced"])
+    if external is not None:
+        scored = measure.score(scorer, external)
+        results[EXTERNAL] = measure.summary(scored, calibration, points["balanced"])
     for name, figures in results.items():
         log.info("%s: %s", name, figures)
     card = {

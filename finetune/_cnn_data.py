@@ -52,12 +52,13 @@ class Films:
         return len(self.labels)
 
 
-def load(index: Path, limit: int = 0) -> Films:
+def load(index: Path, limit: int = 0, label: str = "label") -> Films:
     """Read the films that `index` lists.
 
     Args:
         index: the CSV.
         limit: read this many only, evenly spread over the index; 0 reads all.
+        label: the column that holds the label.
 
     Raises:
         InputError: naming the file and line that can't be used.
@@ -66,14 +67,14 @@ def load(index: Path, limit: int = 0) -> Films:
         raise InputError(f"There is no index at {index}: name a CSV with file,label,patient_id.")
     with index.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    if not rows or not {"file", "label", "patient_id"} <= set(rows[0]):
-        raise InputError(f"{index} needs the columns file, label and patient_id, and a film.")
+    if not rows or not {"file", label, "patient_id"} <= set(rows[0]):
+        raise InputError(f"{index} needs the columns file, {label} and patient_id, and a film.")
     numbered = list(enumerate(rows, start=2))
     if limit and limit < len(numbered):
         chosen = np.linspace(0, len(numbered) - 1, limit).astype(int)
         numbered = [numbered[row] for row in chosen]
     pixels = np.stack([_read(index, line, row["file"]) for line, row in numbered])
-    labels = np.array([_label(index, line, row["label"]) for line, row in numbered])
+    labels = np.array([_label(index, line, row[label]) for line, row in numbered])
     kept = [row for _, row in numbered]
     aspects = _aspects(kept, labels)
     return Films(pixels, labels, aspects, _groups(kept), tuple(row["file"] for row in kept))

@@ -34,9 +34,9 @@ def mirrored(network: torch.nn.Module) -> Scorer:
 
 
 def score(scorer: Scorer, films: Films, name: str = "") -> Scored:
-    """Score films as they are, or their stressed copies `name`."""
+    """Score films as they are, or their stressed copies `name`, in bfloat16 where it is faster."""
     found = []
-    with torch.inference_mode():
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
         for start in range(0, len(films), BATCH):
             batch = to_batch(films.pixels[start : start + BATCH])
             found.append(scorer(stress(batch, name) if name else batch).float().numpy())

@@ -30,10 +30,14 @@ if TYPE_CHECKING:
 LABELS = ("Disease", "Chemical")
 TAGS = 2 * len(LABELS) + 1
 SELECTION_DOCUMENTS = 150
+SERVED_TOKENS = 256
 TRAINING_DATA = [
     {"name": "BioCreative V CDR (BC5CDR), training part", "licence": "public domain"},
-    {"name": "NCBI disease corpus, training part", "licence": "public domain (US government work)"},
 ]
+NCBI_DATA = {
+    "name": "NCBI disease corpus, training part",
+    "licence": "public domain (US government work)",
+}
 Span = tuple[int, int, str]
 
 
@@ -177,7 +181,7 @@ class Entities:
     def measure(self, model: AdapterModel, documents: Sequence[Document]) -> dict[str, float]:
         """Return strict-span precision, recall and F1, overall and of each label, in [0, 1]."""
         found: list[set[Span]] = [set() for _ in documents]
-        cut = windows(self.encoder, documents, self.recipe.max_tokens)
+        cut = windows(self.encoder, documents, SERVED_TOKENS)
         cut.sort(key=lambda w: len(w.item.ids))
         for at in range(0, len(cut), 16):
             part = cut[at : at + 16]
@@ -209,7 +213,7 @@ def strict(found: Sequence[set[Span]], truth: Sequence[set[Span]]) -> dict[str, 
 def build(recipe: Recipe, encoder: Encoder, data: Path, cache: Path) -> Entities:
     """Read the corpora from the data folder; `cache` is not used."""
     training = read(data / "ner/bc5cdr_train.jsonl.gz", complete=True)
-    if recipe.options.get("ncbi", True):
+    if recipe.options.get("ncbi"):
         training += read(data / "ner/ncbi_disease_train.jsonl.gz", complete=False)
     validation = read(data / "ner/bc5cdr_validation.jsonl.gz", complete=True)
     return Entities(encoder, recipe, training, validation)
@@ -226,10 +230,10 @@ def card(model: AdapterModel, task: Entities, recipe: Recipe) -> dict[str, Any]:
     return {
         "purpose": "Marks diseases and chemicals (drugs among them) in biomedical text.",
         "labels": list(LABELS),
-        "input": {"text": "abstracts and alike", "max_tokens": 256, "language": "English"},
+        "input": {"text": "abstracts and alike", "max_tokens": SERVED_TOKENS, "language": "English"},
         "output": "character spans with the mean probability of their tags, in [0, 1]",
         "calibration": None,
-        "training_data": TRAINING_DATA,
+        "training_data": [*TRAINING_DATA, *([NCBI_DATA] if recipe.options.get("ncbi") else [])],
         "results": {
             "metric": "strict-span precision, recall and F1",
             "measured_on": f"{len(task.measuring)} BC5CDR validation documents that selected "

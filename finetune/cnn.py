@@ -69,7 +69,9 @@ def train(
         first = weights.load(start)
         plan, tensors = replace(plan, start=str(first.card["sha256"])), first.tensors
     network = fit(parts["train"], plan, out / "checkpoint.safetensors", max_steps, tensors)
-    return card.write(network, plan, parts, out)
+    elsewhere = index.parent / "external_nih_index.csv"
+    external = data.load(elsewhere, label="label_nih") if elsewhere.is_file() else None
+    return card.write(network, plan, parts, out, external)
 
 
 def train_gate(

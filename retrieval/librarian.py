@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from retrieval import aspects, words
-from retrieval.search import PairScores, Searcher
+from retrieval.search import Mode, PairScores, Searcher
 from retrieval.subjects import Mention, Subjects
 from retrieval.types import Hit, Passage
 
@@ -47,6 +47,7 @@ _FALLBACK_BONUS = 0.25
 _SEARCHED = 30
 _SPELLED = 6
 _CLOSE = 0.85
+_HYPHENATED = re.compile(r"\b([^\W\d_]+)-([^\W\d_]+)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ class Librarian:
         Only lower-case words that neither the library nor the encoder's vocabulary holds are
         touched, and only where a library word is as close as one or two letters.
         """
+        question = _HYPHENATED.sub(self._joined, question)
         out, at = [], 0
         for word in words.words(question):
             lower = word.text.lower()
@@ -109,6 +111,16 @@ class Librarian:
                 out += [question[at : word.start], near[0]]
                 at = word.end
         return "".join([*out, question[at:]])
+
+    def _joined(self, match: re.Match[str]) -> str:
+        """Return a hyphenated word as one where the library writes it so ("under-active")."""
+        joined = match[1] + match[2]
+        return joined if joined.lower() in self._vocabulary.get(joined[0].lower(), ()) else match[0]
+
+    def kind(self, document: str) -> str:
+        """Return a document's kind, or "" where it has none or is unknown."""
+        rows = self._rows.get(document)
+        return self.searcher.index.passages[rows[0]].kind if rows else ""
 
     def near_word(self, word: str, letters: int) -> bool:
         """Whether a library word shares the first `letters` letters with a word, or begins with it."""
@@ -125,7 +137,9 @@ class Librarian:
         question = self.correct(question)
         mentions = tuple(self.subjects.find(question))
         asked = aspects.asked(question)
-        hits = {hit.passage.id: hit for hit in self.searcher.search(question, _SEARCHED)}
+        # A named document's sections are ranked by its names and aspects: no need to rerank.
+        mode: Mode = "fused" if mentions else "full"
+        hits = {hit.passage.id: hit for hit in self.searcher.search(question, _SEARCHED, mode)}
         named = {document for mention in mentions for document in mention.documents}
         self._add_named(question, named, hits)
         scored = [self._weighted(hit, named, asked) for hit in hits.values()]
@@ -149,7 +163,7 @@ class Librarian:
         return Hit(hit.passage, hit.score + bonus, (*hit.parts, ("named", bonus)))
 
     def _aspect_bonus(self, passage: Passage, asked: tuple[str, ...]) -> float:
-        if passage.aspect in (asked or ("definition",)):
+        if passage.aspect in asked:
             return _ASPECT_BONUS
         fallbacks = {name for aspect in asked for name in FALLBACK.get(aspect, ())}
         return _FALLBACK_BONUS if passage.aspect in fallbacks else 0.0

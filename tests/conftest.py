@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from assistant.app import Assistant
+    from retrieval.types import Document
+
+Script = Callable[..., "Assistant"]
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -25,3 +35,52 @@ def shared_data() -> Path:
 def _own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep every test away from the user's own settings file."""
     monkeypatch.delenv("AUSCULT_CONFIG", raising=False)
+
+
+@pytest.fixture(scope="session")
+def assistant(tmp_path_factory: pytest.TempPathFactory) -> Assistant:
+    """An assistant over the whole starter library, with its index built; shared and immutable."""
+    from assistant.app import Assistant
+    from assistant.settings import Settings
+
+    made = Assistant.create(Settings(state_dir=tmp_path_factory.mktemp("state")))
+    made.warm()
+    return made
+
+
+@pytest.fixture(scope="session")
+def documents() -> dict[str, Document]:
+    """Every document of the starter library by its id, read from its own file."""
+    from retrieval import library
+
+    return {document.id: document for document in library.documents()}
+
+
+@pytest.fixture
+def scripted(assistant: Assistant, tmp_path: Path) -> Script:
+    """Make an assistant that shares all parts but whose chat model says these steps."""
+    from assistant.app import Assistant
+
+    def make(*steps: dict[str, Any]) -> Assistant:
+        path = tmp_path / "script.json"
+        path.write_text(json.dumps(steps), encoding="utf-8")
+        settings = assistant.settings.model_copy(update={"chat_model": f"scripted:{path}"})
+        return Assistant(settings, assistant.resources)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def picture() -> Callable[[int], bytes]:
+    """Make a coloured PNG that is no chest film; another number makes another picture."""
+    import numpy as np
+    from PIL import Image
+
+    def make(number: int) -> bytes:
+        generator = np.random.default_rng(number)
+        pixels = generator.integers(0, 256, (96, 96, 3), dtype=np.uint8)
+        stream = io.BytesIO()
+        Image.fromarray(pixels).save(stream, "PNG")
+        return stream.getvalue()
+
+    return make

@@ -83,7 +83,7 @@ def options(
     ] = False,
 ) -> None:
     """Take the options that come before the command."""
-    ctx.obj.config = config
+    ctx.ensure_object(Invocation).config = config
     _help_if_bare(ctx)
 
 

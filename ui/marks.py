@@ -17,7 +17,7 @@ _MARK = re.compile(r"[ \t]*\[[SRI]\d+(?:\s*[,;]\s*[SRI]\d+)*\]")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A numbered source: one passage, record or image.
+    """A numbered source: one passage of a document, one record or one image.
 
     Attributes:
         number: from 1, in the order in which the answer first cites it.
@@ -47,10 +47,10 @@ class Piece:
 
 def sources(answer: Answer) -> tuple[Source, ...]:
     """Return the sources of an answer's claims, numbered from 1."""
-    found: dict[str, list[Citation]] = {}
+    found: dict[tuple[str, str], list[Citation]] = {}
     for claim in answer.claims:
         for citation in claim.citations:
-            quotes = found.setdefault(citation.key, [])
+            quotes = found.setdefault(_identity(citation), [])
             if citation not in quotes:
                 quotes.append(citation)
     return tuple(
@@ -64,8 +64,14 @@ def pieces(answer: Answer) -> tuple[Piece, ...]:
 
     Claims that the text does not hold follow at its end, so that none is ever lost.
     """
-    numbers = {source.citation.key: source.number for source in sources(answer)}
+    numbers = {_identity(source.citation): source.number for source in sources(answer)}
     return tuple(_cut(_MARK.sub("", answer.answer), answer.claims, numbers))
+
+
+def _identity(citation: Citation) -> tuple[str, str]:
+    """Return what a number stands for: a record as a whole, of literature the single passage."""
+    kind = citation.key[:1]
+    return kind, citation.document if kind == "R" else citation.key
 
 
 def plain(text: str) -> str:
@@ -73,7 +79,9 @@ def plain(text: str) -> str:
     return _MARK.sub("", text)
 
 
-def _cut(text: str, claims: tuple[Claim, ...], numbers: dict[str, int]) -> Iterator[Piece]:
+def _cut(
+    text: str, claims: tuple[Claim, ...], numbers: dict[tuple[str, str], int]
+) -> Iterator[Piece]:
     at = 0
     for claim in claims:
         start = text.find(claim.text, at)
@@ -84,7 +92,7 @@ def _cut(text: str, claims: tuple[Claim, ...], numbers: dict[str, int]) -> Itera
             if start > at:
                 yield Piece(text[at:start])
             at = start + len(claim.text)
-        marks = tuple((numbers[c.key], c) for c in claim.citations)
+        marks = tuple((numbers[_identity(c)], c) for c in claim.citations)
         yield Piece(claim.text, claim, marks)
     if text[at:].strip():
         yield Piece(text[at:])

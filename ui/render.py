@@ -11,7 +11,7 @@ import io
 import re
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from rich import box
@@ -52,10 +52,11 @@ def console(out: TextIO | None = None) -> Console:
     )
 
 
-class _Trimmed(io.TextIOBase):
+class _Trimmed(io.StringIO):
     """Writes on without the spaces that pad lines to the terminal's width."""
 
     def __init__(self, out: TextIO) -> None:
+        super().__init__()
         self._out = out
 
     def write(self, written: str) -> int:
@@ -72,12 +73,15 @@ def plain_text(value: str, style: str = "") -> Text:
     return Text(clean, style=style)
 
 
-def answer(result: Answer, saved: Mapping[int, str] | None = None) -> RenderableType:
+def answer(
+    result: Answer, saved: Mapping[int, str] | None = None, seen: Collection[Record] = ()
+) -> RenderableType:
     """Return a whole answer.
 
     Args:
         result: the answer.
         saved: where heatmaps were saved, by the finding's position.
+        seen: records whose facts the reader has been shown already.
     """
     parts: list[RenderableType] = []
     if result.emergency is not None:
@@ -89,7 +93,7 @@ def answer(result: Answer, saved: Mapping[int, str] | None = None) -> Renderable
         for position, finding in enumerate(result.findings)
     ]
     if result.record is not None:
-        parts.append(_record(result.record))
+        parts.append(_record(result.record, known=result.record in seen))
     sources = _sources(result)
     parts += [sources] if sources is not None else []
     parts += [Group(_steps(result), plain_text(NOTICE, "dim"))]
@@ -180,10 +184,11 @@ def _finding(finding: Finding, saved: str | None) -> RenderableType:
     return Panel(Group(*lines), title=title, title_align="left", box=box.ROUNDED)
 
 
-def _record(record: Record) -> RenderableType:
-    parts: list[RenderableType] = [
-        Text.assemble(("Record ", "bold"), plain_text(record.name, "bold"))
-    ]
+def _record(record: Record, *, known: bool) -> RenderableType:
+    head = Text.assemble(("Record ", "bold"), plain_text(record.name, "bold"))
+    if known:
+        return head.append(": its facts are above.")
+    parts: list[RenderableType] = [head]
     for kind, title in _TABLES:
         facts = [fact for fact in record.facts if fact.kind == kind]
         if facts:

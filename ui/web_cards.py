@@ -81,8 +81,8 @@ def _pictures(value: Finding, words: Mapping[str, str], original: str) -> str:
     return f'<div class="au-pictures">{figures}</div>' if figures else ""
 
 
-def record(value: Record, words: Mapping[str, str]) -> str:
-    """Return the tables of a record's facts."""
+def record(value: Record, words: Mapping[str, str], *, folded: bool) -> str:
+    """Return the tables of a record's facts, folded away if the reader has seen them."""
     text = web_html.text
     tables = ""
     for kind in KINDS:
@@ -98,7 +98,7 @@ def record(value: Record, words: Mapping[str, str]) -> str:
     if not tables:
         tables = f"<p>{text(words['no_facts'])}</p>"
     return (
-        f'<details class="au-card au-record" open><summary><h3>{text(words["record"])}</h3> '
+        f'<details class="au-card au-record"{"" if folded else " open"}><summary><h3>{text(words["record"])}</h3> '
         f'<span class="au-quiet">{text(value.name)}</span></summary>{tables}</details>'
     )
 

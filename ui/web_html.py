@@ -10,10 +10,10 @@ from __future__ import annotations
 import html
 import secrets
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from assistant.types import Answer, Citation
+from assistant.types import Answer, Citation, Record
 from ui import marks, web_cards
 from ui.web_turn import View
 
@@ -28,11 +28,14 @@ class Scene:
         words: the page's words in the reader's language.
         context: the whole section or record around a citation, or "".
         picture: an image attachment by name as a data URI, or "".
+        seen: records whose facts the conversation shows already.
+        prefix: begins every id of the fragment, so that two answers share none.
     """
 
     words: Mapping[str, str]
     context: Callable[[Citation], str]
     picture: Callable[[str], str]
+    seen: Collection[Record] = ()
     prefix: str = field(default_factory=lambda: "au" + secrets.token_hex(4))
 
 
@@ -89,7 +92,7 @@ def turn(view: View, scene: Scene) -> str:
     parts += [web_cards.finding(f, words, scene.picture(f.image)) for f in findings]
     record = answer.record if answer is not None else view.record
     if record is not None:
-        parts.append(web_cards.record(record, words))
+        parts.append(web_cards.record(record, words, folded=record in scene.seen))
     if answer is not None:
         parts += [_sources(answer, scene), _withheld(answer, words)]
         parts.append(web_cards.steps(answer, view.tools, words))

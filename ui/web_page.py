@@ -116,8 +116,7 @@ def build(
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         page.load(handlers.load, None, [state, head, new, chat, box, notice, status], **quiet)
         ticker.tick(handlers.status, [state], [status, ticker], **quiet)
-        asked = {"inputs": [box, state], "outputs": [chat, box, state]}
-        box.submit(handlers.submit, **asked, **quiet)
+        box.submit(handlers.submit, [box, state], [chat, box, state], **quiet)
         box.submit(None, None, None, js=_TO_END, **quiet)
         chat.example_select(handlers.example, [state], [chat, box, state], **quiet)
         box.stop(handlers.stop, [state], None, queue=False, **quiet)
@@ -251,6 +250,7 @@ class _Handlers:
             locales.words(conversation.language),
             lambda citation: self._context(citation, session),
             lambda name: conversation.pictures.get(name, ""),
+            [turn.answer.record for turn in session.turns if turn.answer.record is not None],
         )
         conversation.messages.append(_bubble("assistant", web_html.turn(View(), scene)))
         try:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.messages import BaseMessage, HumanMessage
 
 from retrieval import aspects
-from retrieval.subjects import Subjects
+from retrieval.librarian import Librarian
+from retrieval.subjects import Mention
 
 if TYPE_CHECKING:
     from assistant.resources import Resources
@@ -21,10 +22,11 @@ _FOLLOW_UP_START = re.compile(
     re.IGNORECASE,
 )
 _PRONOUN = re.compile(
-    r"\b(it|its|they|them|their|theirs|this|that|these|those|the (condition|disease|drug|test|"
+    r"\b(it|its|they|them|their|theirs|this|that|these|those|then|the (condition|disease|drug|test|"
     r"medication|medicine|disorder|infection|same|dose|first|second))\b|它|这个病|该病",
     re.IGNORECASE,
 )
+_PERSON = re.compile(r"\b(she|he|her|him|his|the (patient|child|baby|woman|man))\b", re.IGNORECASE)
 _LEAD_IN = re.compile(r"^\W*(and|but|so|ok(ay)?|also|then|what about|how about)\b[\s,]*", re.IGNORECASE)
 _IMAGE_WORDS = re.compile(
     r"\b(x-?rays?|films?|radiographs?|images?|scans?|pictures?|cxr|heatmap|photo|attachment|uploaded|"
@@ -85,62 +87,59 @@ def make(messages: Sequence[BaseMessage], resources: Resources) -> Plan:
             calls.append(Call("record", (("question", text), ("attachment", attachment["id"]))))
         if not (about_image or about_record):
             before = [str(m.content) for m in asked[:-1]]
-            question = standalone(before, message, resources.librarian.subjects)
+            question = standalone(before, message, resources.librarian)
             calls.append(Call("literature", (("query", question),)))
     else:
         calls.extend(Call("record", (("attachment", a["id"]),)) for a in records)
     return Plan(question, tuple(calls))
 
 
-def standalone(before: Sequence[str], message: str, subjects: Subjects) -> str:
+def standalone(before: Sequence[str], message: str, librarian: Librarian) -> str:
     """Return a message as a question that names its subject, from the questions before it."""
     carried = ""
     for earlier in (*before, message):
-        carried = _resolve(carried, earlier.strip(), subjects)
+        carried = _resolve(carried, librarian.correct(earlier.strip()), librarian)
     return carried
 
 
-def _resolve(previous: str, message: str, subjects: Subjects) -> str:
+def _resolve(previous: str, message: str, librarian: Librarian) -> str:
     if not previous or not message:
         return message or previous
-    mentions = subjects.find(message)
-    asked = aspects.asked(message)
+    mentions = librarian.subjects.find(message)
+    old = librarian.subjects.find(previous)
+    asked = [a for a in aspects.asked(message) if a != "definition"]
     starts = bool(_FOLLOW_UP_START.search(message))
+    leans = starts or bool(_PRONOUN.search(message))
     short = len(message.split()) <= _SHORT_WORDS
-    if mentions and (asked or not (starts and short)):
-        return message if not _needs_subject(message, starts) else _with_subject(message, previous, subjects)
-    if mentions:  # "and asthma?" asks of asthma what was asked before
-        old = subjects.find(previous)
-        if not old:
-            return message
+    if not mentions:
+        follows = leans or (short and bool(asked)) or bool(_PERSON.search(message))
+        return _with_subject(message, previous, old) if follows else message
+    if not old or not leans:
+        return message
+    if starts and short and not asked:  # "and asthma?" asks of asthma what was asked before
         name = message[mentions[0].start : mentions[-1].end]
         return previous[: old[0].start] + name + previous[old[-1].end :]
-    if not (starts or _PRONOUN.search(message) or (short and asked)):
-        return message
-    return _with_subject(message, previous, subjects)
+    same_kind = {librarian.kind(d) for m in mentions for d in m.documents} & {
+        librarian.kind(d) for m in old for d in m.documents
+    }
+    return message if same_kind else _with_subject(message, previous, old)
 
 
-def _needs_subject(message: str, starts: bool) -> bool:
-    """Whether a message that names something still leans on an earlier subject ("with it?")."""
-    return bool(re.search(r"\b(it|them|they)\b", message, re.IGNORECASE)) and (
-        starts or len(message.split()) <= _SHORT_WORDS
-    )
-
-
-def _with_subject(message: str, previous: str, subjects: Subjects) -> str:
-    old = subjects.find(previous)
+def _with_subject(message: str, previous: str, old: Sequence[Mention]) -> str:
     bare = _LEAD_IN.sub("", message).rstrip(" ?.!？。")
     asked = [a for a in aspects.asked(message) if a != "definition"]
-    if asked and all(a in aspects.POPULATIONS for a in asked):
+    if not asked or all(a in aspects.POPULATIONS for a in asked):
         # "and in children?" keeps the aspect that was asked: repeat the question with it.
-        kept = re.sub(r"\b(in|for) (adults|children|pregnancy|older adults|the elderly)\b", "", previous)
-        return f"{kept.rstrip(' ?.!？。')} {bare}?"
+        kept = re.sub(
+            r"\b(in|for) (adults|children|pregnancy|older adults|the elderly)\b", "", previous
+        ).rstrip(" ?.!？。")
+        if asked or len(bare.split()) <= 3:
+            return f"{kept} {bare}?"
     if not old:
         return f"{previous.rstrip(' ?.!？。')}: {bare}?"
-    name = previous[old[0].start : old[-1].end] if len(old) < 3 else previous[old[0].start : old[0].end]
+    name = previous[old[0].start : old[0].end]
     replaced, count = _PRONOUN.subn(name, bare, count=1)
-    replaced = replaced.replace(f"{name}s", f"{name}'s") if count else f"{bare} of {name}"
-    return f"{replaced}?"
+    return f"{replaced}?" if count else f"{bare} ({name})?"
 
 
 def _about_image(

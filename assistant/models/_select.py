@@ -20,9 +20,28 @@ from retrieval import aspects, sentences, words
 from retrieval.librarian import FALLBACK, Found, Librarian
 from retrieval.subjects import Mention
 
-MAX_QUOTES = 7
+MAX_QUOTES = 6
+# How much each sign that a sentence answers the question counts.
+WEIGHTS = {
+    "relevance": 1.2,
+    "subject": 0.5,
+    "aspect": 0.8,
+    "near_aspect": 0.1,
+    "overview": 0.8,
+    "population": 1.0,
+    "together": 0.8,
+    "specifics": 1.0,
+    "first": 0.1,
+}
 MIN_RELEVANCE = 0.12
+_WELL_COVERED = 0.8
 _NEAR_DUPLICATE = 0.72
+# Details that an answer has to name: without the word there is no answer.
+_MUST_STAND = frozenset(
+    words.stem(w)
+    for w in "virus bacteria bacterium parasite fungus colour color shape taste price cost discovered "
+    "invented invention discovery named founder history manufacturer company brand".split()
+)
 _COMPARISON = re.compile(
     r"\b(differen(ce|t)|differ|versus|vs|compar\w+|distinguish|better than|rather than|or)\b", re.IGNORECASE
 )
@@ -66,6 +85,7 @@ class _Need:
         subjects: names of documents in the question.
         specifics: stems of the words that are neither subject, aspect nor generic, with weights.
         about: stems of the names and definitions of the subjects' documents.
+        overview: whether the subject as a whole is asked about.
     """
 
     aspects: tuple[str, ...]
@@ -73,6 +93,7 @@ class _Need:
     subjects: tuple[Mention, ...]
     specifics: dict[str, float]
     about: frozenset[str]
+    overview: bool
 
 
 def select(found: Found, evidence: Sequence[Evidence], librarian: Librarian) -> Selection:
@@ -103,7 +124,7 @@ def _need(found: Found, librarian: Librarian) -> _Need:
     for word in words.words(found.question):
         lower = word.text.lower()
         inside = any(a <= word.start < b for a, b in spans)
-        if inside or lower in words.STOPWORDS or is_generic(lower) or lower in of_aspect:
+        if inside or lower in words.STOPWORDS or is_generic(lower) or lower in of_aspect or lower.isdigit():
             continue
         frequency = len(librarian.searcher.index.lexical.search(lower, total))
         specifics[word.stem] = math.log(1 + total / (1 + frequency))
@@ -113,6 +134,7 @@ def _need(found: Found, librarian: Librarian) -> _Need:
         subjects=_distinct(found.mentions),
         specifics=specifics,
         about=_about(found.mentions, librarian),
+        overview=set(found.aspects) <= {"definition"} and not specifics,
     )
 
 
@@ -187,31 +209,34 @@ def _score(
             candidate.relevance = value
     names = [_names(mention, librarian) for mention in need.subjects]
     for candidate in candidates:
-        candidate.total = 1.2 * candidate.relevance + _rules(need, names, candidate)
+        features = _features(need, names, candidate)
+        candidate.total = sum(WEIGHTS[name] * value for name, value in features.items())
 
 
-def _rules(need: _Need, names: list[list[set[str]]], candidate: _Candidate) -> float:
+def _features(need: _Need, names: list[list[set[str]]], candidate: _Candidate) -> dict[str, float]:
     own = [candidate.evidence.document in mention.documents for mention in need.subjects]
-    value = 0.0
-    if any(own):
-        value += 0.5
-        wanted = need.aspects or (() if need.populations else ("definition",))
-        if candidate.aspect in wanted:
-            value += 0.8
-        elif any(candidate.aspect in FALLBACK.get(a, ()) for a in wanted):
-            value += 0.25
-        if wanted == ("definition",) and candidate.position == 0:
-            value += _OVERVIEW.get(candidate.aspect, 0.0)
-    value += _population(need, candidate)
-    others = [forms for forms, mine in zip(names, own, strict=True) if not mine]
-    if others and any(own):
-        value += 0.8 * any(name <= candidate.stems for forms in others for name in forms)
-    value += 1.0 * coverage(need.specifics, candidate.stems)
-    return value + (0.1 if candidate.position == 0 else 0.0)
+    mine = any(own)
+    others = [forms for forms, is_own in zip(names, own, strict=True) if not is_own]
+    exact = candidate.aspect in need.aspects
+    near = any(candidate.aspect in FALLBACK.get(a, ()) for a in need.aspects)
+    overview = mine and need.overview and candidate.position == 0
+    return {
+        "relevance": candidate.relevance,
+        "subject": float(mine),
+        "aspect": float(exact and (mine or not need.subjects)),
+        "near_aspect": float(near and not exact and mine),
+        "overview": _OVERVIEW.get(candidate.aspect, 0.0) if overview else 0.0,
+        "population": _population(need, candidate),
+        "together": float(
+            mine and any(name <= candidate.stems for forms in others for name in forms)
+        ),
+        "specifics": coverage(need.specifics, candidate.stems),
+        "first": float(candidate.position == 0),
+    }
 
 
 # What an overview adds to a definition: the first sentence of these sections.
-_OVERVIEW = {"symptoms": 0.4, "causes": 0.35, "diagnosis": 0.35, "treatment": 0.4, "uses": 0.4,
+_OVERVIEW = {"definition": 1.0, "symptoms": 0.4, "causes": 0.35, "diagnosis": 0.35, "treatment": 0.4, "uses": 0.4,
              "results": 0.3, "dose": 0.2, "mechanism": 0.2}  # fmt: skip
 
 _POPULATION_STEMS = {
@@ -236,7 +261,16 @@ def _population(need: _Need, candidate: _Candidate) -> float:
 def coverage(specifics: dict[str, float], stems: set[str]) -> float:
     """Return the weighted share of the question's specific words that a sentence holds."""
     total = sum(specifics.values())
-    return sum(w for s, w in specifics.items() if s in stems) / total if total else 0.0
+    if not total:
+        return 0.0
+    return sum(w for s, w in specifics.items() if _holds(stems, s)) / total
+
+
+def _holds(stems: set[str], wanted: str) -> bool:
+    """Whether a stem is there, also as the end of a longer word ("autoantibody")."""
+    if wanted in stems:
+        return True
+    return len(wanted) > 7 and any(len(s) > 5 and wanted.endswith(s) for s in stems)
 
 
 def _too_weak(need: _Need, candidates: Sequence[_Candidate]) -> str:
@@ -253,9 +287,12 @@ def _too_weak(need: _Need, candidates: Sequence[_Candidate]) -> str:
         if not fits:
             return f"The library holds nothing on this question {_IN_WORDS[population]}."
     covered = max(coverage(need.specifics, _passage_stems(c)) for c in candidates)
+    foreign = [s for s in need.specifics if s in _MUST_STAND]
+    if foreign and not any(s in _passage_stems(c) for s in foreign for c in candidates):
+        return "The library has the subject, but not the detail that is asked for."
     if not need.subjects and covered < 0.5 and need.specifics:
         return "No passage in the library covers what the question names."
-    if not need.subjects and best < MIN_RELEVANCE:
+    if not need.subjects and best < MIN_RELEVANCE and covered < _WELL_COVERED:
         return "The passages found are too far from the question."
     return ""
 
@@ -274,7 +311,7 @@ def _passage_stems(candidate: _Candidate) -> set[str]:
 def _pick(need: _Need, candidates: Sequence[_Candidate]) -> list[_Candidate]:
     ranked = sorted(candidates, key=lambda c: -c.total)
     best = ranked[0].total
-    margin = 0.55 if need.specifics else 0.75
+    margin = 0.65
     chosen: list[_Candidate] = []
     for candidate in ranked:
         if len(chosen) >= MAX_QUOTES or (candidate.total < best - margin and len(chosen) >= 2):

@@ -1,0 +1,1 @@
+"""Medical records: text and FHIR in, facts with spans and answers out."""

@@ -19,7 +19,9 @@ _NONE = re.compile(
     r"(?:has |have )?no allerg(?:y|ies)|not allergic to (?:any )?(?:medications?|drugs|medicines?|anything)|nil known|none known)\b",
     re.IGNORECASE,
 )
-_NONE_ALONE = re.compile(r"\s*[-•*]?\s*(none|nil|no|negative|denied|denies|n/a|unremarkable)\s*\.?\s*\Z", re.I)
+_NONE_ALONE = re.compile(
+    r"\s*[-•*]?\s*(none|nil|no|negative|denied|denies|n/a|unremarkable)\s*\.?\s*\Z", re.I
+)
 _ALLERGIC = re.compile(
     r"\b(?:allerg(?:ic|y|ies) (?:reactions? )?(?:to|with)|(?:intoleran(?:t|ce)|sensitiv(?:e|ity)|hypersensitivity|anaphylaxis|reaction|anaphylactic reaction) (?:to|of)|allergies (?:include|are|:)|allergies:)\s*",
     re.I,
@@ -45,8 +47,13 @@ _PROSE = re.compile(
     r"\b(?:patient|he|she|they|has|have|is|was|were|reports?|states?|takes?|denies|none|seen|reviewed|history|updated|"
     r"verified|medication allergies|and|but|with|his|her|no|any|to|allerg\w*|given|avoid|only)\b", re.I,
 )  # fmt: skip
-_STOP_LIST = re.compile(r"[.;\n]|\b(?:but|however|takes|currently|she|he|the patient|also takes|denies|for which)\b", re.I)
-_OUTGROWN = re.compile(r"\b(?:outgrown|outgrew|delabel\w+|de-labelled|resolved|tolerated since)\b", re.I)
+_STOP_LIST = re.compile(
+    r"[.;\n]|\b(?:but|however|takes|currently|she|he|the patient|also takes|denies|for which)\b",
+    re.I,
+)
+_OUTGROWN = re.compile(
+    r"\b(?:outgrown|outgrew|delabel\w+|de-labelled|resolved|tolerated since)\b", re.I
+)
 
 
 def find(page: Page) -> list[Fact]:
@@ -114,7 +121,12 @@ def _items(page: Page, start: int, end: int) -> Iterator[Fact]:
         if last <= first or _NONE.search(page.text, first, last):
             continue
         read = _item(page, first, last)
-        if read is None and pending and _REACTION_WORDS.search(page.text, first, last) and pending[4]:
+        if (
+            read is None
+            and pending
+            and _REACTION_WORDS.search(page.text, first, last)
+            and pending[4]
+        ):
             reaction = f"{pending[4]}, {page.text[first:last].strip()}"
             pending = (pending[0], last, pending[2], pending[3], reaction)
         elif read is not None:
@@ -133,7 +145,7 @@ def _item(page: Page, start: int, end: int) -> tuple[int, int, str, Assertion, s
         return None
     reached, reaction = _reaction(page.text, known.end, end)
     state = _state(page, known.start, known.end)
-    if re.search(r"\b(?:none|no|not)\b", page.text[start : known.start], re.I):
+    if re.search(r"\b(?:none|no|not|tolerat\w+)\b", page.text[start : known.start], re.I):
         state = "negated"
     return known.start, reached, known.entry.name, state, reaction
 
@@ -206,7 +218,12 @@ def _named(page: Page) -> Iterator[Fact]:
             causes = _CAUSES.match(page.text, known.end, limit)
             if after:
                 reached, reaction = _reaction(page.text, after.end(), limit)
-            elif causes and _REACTION_WORDS.search(causes["reaction"]) and words is lexicon.drugs() and not causes.group().strip().startswith("with"):
+            elif (
+                causes
+                and _REACTION_WORDS.search(causes["reaction"])
+                and words is lexicon.drugs()
+                and not causes.group().strip().startswith("with")
+            ):
                 reached, reaction = causes.end("reaction"), causes["reaction"].strip(" ,")
             else:
                 continue

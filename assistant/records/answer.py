@@ -8,6 +8,7 @@ is empty, so that the caller can abstain. Knows nothing of chat models.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -35,15 +36,15 @@ _AGE = re.compile(
     r"\b\d{1,3}(?:[- ]?(?:year|yr|month|mo|week|day)s?[- ]?old|[- ]?y\.?/?o\.?\b|\s?(?:yo|y/o)\b|[MF]\b)|\b(?:age[d]?|dob|date of birth|born)\b\s*:?\s*\d|\bin (?:his|her) (?:\w+ies|\d0s)",
     re.IGNORECASE,
 )
-_SEX = re.compile(r"\b(?:male|female|woman|man|lady|gentleman|boy|girl|sex:|gender:|\d{1,3}[MF])\b", re.I)
+_SEX = re.compile(
+    r"\b(?:male|female|woman|man|lady|gentleman|boy|girl|sex:|gender:|\d{1,3}[MF])\b", re.I
+)
 _REASON = re.compile(
     r"\b(?:presents?|presented|presenting|complain(?:s|ing|ed)?|admitted|seen|came|comes|brought|referred|evaluated|here) (?:\w+ ){0,5}?(?:with|for|to|of|because|due|today|in)\b|\breason\b",
     re.IGNORECASE,
 )
-_STOPWORDS = set(
-    "a an and any are as at be been by can could did do does for from had has have he her him his how i in is it its me "
-    "most my of on or our patient pt record she should tell that the their them there they this to was were what when where which "
-    "who why will with would note chart please about say says know last latest recent current currently ever much many give list show".split()
+_STOPWORDS = frozenset(
+    ["a", "an", "and", "any", "are", "as", "at", "be", "been", "by", "can", "could", "did", "do", "does", "for", "from", "had", "has", "have", "he", "her", "him", "his", "how", "i", "in", "is", "it", "its", "me", "most", "my", "of", "on", "or", "our", "patient", "pt", "record", "she", "should", "tell", "that", "the", "their", "them", "there", "they", "this", "to", "was", "were", "what", "when", "where", "which", "who", "why", "will", "with", "would", "note", "chart", "please", "about", "say", "says", "know", "last", "latest", "recent", "current", "currently", "ever", "much", "many", "give", "list", "show"]
 )  # fmt: skip
 
 
@@ -219,7 +220,8 @@ def sentences(record: Record, question: str) -> list[tuple[str, int, int]]:
     """
     want = wanted(question)
     if want.summary:
-        return [tuple(line) for part in summary(record) for line in part.lines]
+        told = dict.fromkeys(line for part in summary(record) for line in part.lines)
+        return [(line.text, line.start, line.end) for line in told]
     spans = _Spans(record)
     lines = [spans.at(fact) for fact in relevant(record, question)]
     for topic in want.topics:
@@ -227,7 +229,7 @@ def sentences(record: Record, question: str) -> list[tuple[str, int, int]]:
             lines += _topic_lines(record, spans, topic)
     if not lines and not _asked_only_known(want):
         lines = _overlap(spans, question)
-    return [tuple(line) for line in dict.fromkeys(lines)][:_MAX_LINES]
+    return [(line.text, line.start, line.end) for line in dict.fromkeys(lines)][:_MAX_LINES]
 
 
 def _asked_only_known(want: Wanted) -> bool:
@@ -246,13 +248,15 @@ class _Spans:
             Line(record.text[s.start : s.end], s.start, s.end)
             for s in sections.sentences(record.text, breaks)
         ]
+        self._starts = [line.start for line in self.lines]
         self.titles = {section.start for section in record.sections}
 
     def at(self, fact: Fact) -> Line:
         """Return the sentence that holds a fact, from its start to its end."""
         start, end = fact.start, fact.end
-        for line in self.lines:
-            if line.start <= fact.start < line.end or line.start < fact.end <= line.end:
+        first = max(0, bisect_right(self._starts, fact.start) - 1)
+        for line in self.lines[first : bisect_left(self._starts, fact.end)]:
+            if line.start < fact.end and fact.start < line.end:
                 start, end = min(start, line.start), max(end, line.end)
         return self._headed(start, end)
 
@@ -322,7 +326,9 @@ def summary(record: Record) -> list[Part]:
     """
     spans = _Spans(record)
     parts = []
-    if reason := (_topic_lines(record, spans, "age")[:1] + _topic_lines(record, spans, "reason"))[:3]:
+    if reason := (_topic_lines(record, spans, "age")[:1] + _topic_lines(record, spans, "reason"))[
+        :3
+    ]:
         parts.append(Part("Presentation", (), tuple(dict.fromkeys(reason))))
     for title, kind in _SUMMARY:
         facts = _summarised(record, kind)[:_MAX_LINES]

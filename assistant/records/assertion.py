@@ -38,7 +38,7 @@ _NEGATED_BEFORE = (
     r"no (?:known |past |prior |personal |previous )*(?:history|hx|h/o)(?: of)?|no family history of|"
     r"no(?: (?:current|acute|obvious|definite|significant|other|new|recent|active|focal|known|"
     r"complaints? of|reports? of|recurrence of|associated|further))*|denies(?: any| having| having had)?|denied(?: any)?|"
-    r"denying|deny|without(?: any| evidence of| signs? of)?|w/o|negative for|neg for|neg|free of|"
+    r"denying|deny|without(?: any| evidence of| signs? of)?|w/o|negative for|neg for|negative(?= [A-Za-z])|neg|free of|"
     r"absence of|absent|doubt(?:ful)?|lack of|lacks|never(?: had| been| diagnosed with)?|not (?:have|had|having)(?: any)?|"
     r"(?:does|did|do|has|have|had|is|was|are|were)(?: not|n't)(?: have| had| report| endorse| appear to have| show| demonstrate| currently)?"
     r"(?: any)?|doesn't|didn't|hasn't|isn't|wasn't|not|nor|neither|no longer has|excludes?|ruled out for|rules out|fails to reveal|"
@@ -77,6 +77,7 @@ _HISTORICAL_BEFORE = (
     r"former|formerly|old(?= (?:mi|stroke|cva|infarct\w*|fracture|lesion|injury))|remote|resolved|(?:was|been|previously) treated for|recovered from|childhood|as a child|years? ago|survivor of|hx"
 )
 _HISTORICAL_AFTER = (
+    r",\s*(?:now|since|which (?:has|have)(?: since)?) (?:resolved|subsided|cleared)|"
     r"(?:has |have |had |now |is |are |was |since |completely |fully |has since )*(?:resolved|subsided|cleared|gone away)|in (?:19|20)\d\d|(?:\d+|one|two|three|four|five|six|several|many|few|a few|couple of|a couple of) "
     r"(?:years?|months?|yrs?) (?:ago|prior|back)|last year|years ago|as a (?:child|kid|teenager|baby)|in (?:childhood|the past)|"
     r"in remission|status post|s/p|- resolved|\(resolved\)|(?:19|20)\d\d\b"
@@ -96,7 +97,8 @@ _TELLS = re.compile(
 )
 # "Mother reports that her son has a fever": the son is the patient.
 _PARENT_TELLS = re.compile(
-    r"\b(?:mother|father|mom|mum|dad|parents?|grandmother|grandfather)\W+(?:\w+ly )?(?:reports?|states?|says|said|stated|reported|notes?|noted|noticed|brings|brought|is concerned|describes)\b", _FLAGS
+    r"\b(?:mother|father|mom|mum|dad|parents?|grandmother|grandfather)\W+(?:\w+ly )?(?:reports?|states?|says|said|stated|reported|notes?|noted|noticed|brings|brought|is concerned|describes)\b",
+    _FLAGS,
 )
 _NOT_ILL = re.compile(
     r"(?:lives? with|living with|per|by|from|with|accompanied by|brought (?:in )?by|according to|told|and) (?:(?:his|her|their|the|patient's|both) )*$",
@@ -112,7 +114,9 @@ _STOPS = re.compile(
     r"\b(?:positive for|pos for|complains of|complaining of|presents with|presenting with|admits to|endorses|reports|reported|developed)\b|\n[ \t]*\n",
     _FLAGS,
 )
-_KEEP_LIST = re.compile(r"(?:,|\band|/)\s*(?:no|not|without|never|negative|denies|denied)\b", _FLAGS)
+_KEEP_LIST = re.compile(
+    r"(?:,|\band|/)\s*(?:no|not|without|never|negative|denies|denied)\b", _FLAGS
+)
 
 
 _BEFORE: tuple[tuple[Assertion, re.Pattern[str]], ...] = (
@@ -122,14 +126,15 @@ _BEFORE: tuple[tuple[Assertion, re.Pattern[str]], ...] = (
     ("family", re.compile(rf"(?<![\w-])(?:{_RELATIVE})(?!\w)", _FLAGS)),
 )
 _AFTER: tuple[tuple[Assertion, re.Pattern[str]], ...] = (
-    ("negated", re.compile(rf"(?<!\w)(?:{_NEGATED_AFTER})", _FLAGS)),
+    ("negated", re.compile(rf"(?:(?<!\w)|(?=[:=-]))(?:{_NEGATED_AFTER})", _FLAGS)),
     ("possible", re.compile(rf"(?<!\w)(?:{_POSSIBLE_AFTER})(?!\w)", _FLAGS)),
-    ("historical", re.compile(rf"(?<!\w)(?:{_HISTORICAL_AFTER})(?!\w)", _FLAGS)),
+    ("historical", re.compile(rf"(?:(?<!\w)|(?=,))(?:{_HISTORICAL_AFTER})(?!\w)", _FLAGS)),
     ("family", re.compile(r"\bin (?:(?:his|her|the|their|a) )*(?:" + _RELATIVE + r")\b|run(?:s)? in (?:the|his|her) family", _FLAGS)),
 )  # fmt: skip
 # "The cough started two months ago" is no past cough.
 _BEGAN = re.compile(
-    r"\b(?:start\w*|began|begun|onset|since|notic\w+|developed|present\w*|ha[sd] (?:had|been)|first|worse\w*)\b", _FLAGS
+    r"\b(?:start\w*|began|begun|onset|since|notic\w+|developed|present\w*|ha[sd] (?:had|been)|first|worse\w*)\b",
+    _FLAGS,
 )
 # A trigger after the fact reaches back over this many characters at most.
 _REACH_BACK = 60
@@ -181,9 +186,7 @@ def _not_ill(sentence: str, match: re.Match[str]) -> bool:
     child = re.match(r"sons?|daughters?|children", match.group(), _FLAGS)
     if child and _PARENT_TELLS.search(sentence, 0, match.start()):
         return True
-    return bool(
-        _TELLS.match(sentence, match.end()) or _NOT_ILL.search(sentence[: match.start()])
-    )
+    return bool(_TELLS.match(sentence, match.end()) or _NOT_ILL.search(sentence[: match.start()]))
 
 
 def _next_stop(
@@ -205,9 +208,7 @@ def _new_patient(sentence: str, at: int) -> bool:
     return bool(re.match(r"[;,.\s]*(?:but |and |however,? )*(?:the )?(?:patient|pt|he|she|personally)\b|but\b|;", sentence[at : at + 40], _FLAGS))  # fmt: skip
 
 
-def _last_stop(
-    sentence: str, stops: list[tuple[int, int]], at: int, assertion: Assertion
-) -> int:
+def _last_stop(sentence: str, stops: list[tuple[int, int]], at: int, assertion: Assertion) -> int:
     before = [end for _, end in stops if end <= at]
     start = max(before, default=0)
     if assertion != "family":

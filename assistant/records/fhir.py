@@ -241,9 +241,9 @@ def _observation(resource: Resource, _: References) -> Draft:
 
 
 def _value(resource: Resource) -> tuple[str, str]:
-    if pair := quantity(resource.get("valueQuantity")):
-        if pair[0]:
-            return pair
+    pair = quantity(resource.get("valueQuantity"))
+    if pair[0]:
+        return pair
     for key in ("valueString", "valueDateTime"):
         if words := text_of(resource.get(key)):
             return flat(words)[:300], ""
@@ -321,7 +321,9 @@ def _relative(resource: Resource, _: References) -> Draft:
     def write(sheet: Sheet) -> None:
         for label in labels:
             tail = _bracket(who)
-            sheet.fact("problem", label, normal("problem", label), "family", {"relative": who}, tail)
+            sheet.fact(
+                "problem", label, normal("problem", label), "family", {"relative": who}, tail
+            )
 
     return write
 
@@ -341,8 +343,8 @@ def _encounter(resource: Resource, references: References) -> Draft:
 def _document(resource: Resource, _: References) -> Draft:
     """A report's conclusion, or a document's plain text."""
     texts = [text_of(resource.get("conclusion"))]
-    for content in items(resource, "content"):
-        texts.append(_plain_text(mapping(content, "attachment")))
+    contents = items(resource, "content")
+    texts += [_plain_text(mapping(content, "attachment")) for content in contents]
     texts += [_plain_text(form) for form in items(resource, "presentedForm")]
     texts += [text_of(note.get("text")) for note in items(resource, "note")]
     words = "\n\n".join(text.strip() for text in texts if text.strip())

@@ -12,8 +12,13 @@ from assistant.records import lexicon
 
 # A bundle with more entries than this is read up to here.
 _MAX_ENTRIES = 50_000
-_TAG = re.compile(r"\s*\((?:disorder|finding|procedure|situation|substance|regime/therapy|event|observable entity|morphologic abnormality|person|product)\)\s*\Z", re.I)
-_METHOD = re.compile(r"\s*\[[^\]]*\]|\s+(?:in|by|of|from)\s+(?:Blood|Serum|Plasma|Urine|Automated|Arterial|Venous|calculation|Capillary|Immunologic|Stool)\b.*|/Hemoglobin\.total.*|\u200b|\s+(?:Auto|Manual)\b.*")
+_TAG = re.compile(
+    r"\s*\((?:disorder|finding|procedure|situation|substance|regime/therapy|event|observable entity|morphologic abnormality|person|product)\)\s*\Z",
+    re.I,
+)
+_METHOD = re.compile(
+    r"\s*\[[^\]]*\]|\s+(?:in|by|of|from)\s+(?:Blood|Serum|Plasma|Urine|Automated|Arterial|Venous|calculation|Capillary|Immunologic|Stool)\b.*|/Hemoglobin\.total.*|\u200b|\s+(?:Auto|Manual)\b.*"
+)
 # Labels whose words alone would be read as something else.
 _RENAMED = {"glomerular filtration rate/1.73 sq m.predicted": "eGFR", "protein": "total protein",
             "bilirubin.total": "total bilirubin", "hemoglobin a1c/hemoglobin.total": "hemoglobin A1c",
@@ -126,4 +131,6 @@ def names(kind: str, label: str) -> str:
 
 
 def _substance(label: str) -> str:
-    return re.sub(r"^allergy to |^(?:food )?allergy: |\s+allergy$|^allergic reaction to ", "", label)
+    return re.sub(
+        r"^allergy to |^(?:food )?allergy: |\s+allergy$|^allergic reaction to ", "", label
+    )

@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterator
 
 from assistant.records import lexicon
-from assistant.records.page import Page, Place
+from assistant.records.page import Owned, Page, Place
 from assistant.types import Assertion, Fact
 
 _PLACE = (
     r"chest wall|abdominal|back|neck|shoulder|elbow|wrist|hand|finger|thumb|hip|thigh|knee|leg|calf|ankle|foot|heel|toe|arm|"
     r"jaw|face|facial|ear|eye|throat|tooth|dental|breast|flank|groin|pelvic|testicular|rib|lower extremity|upper extremity|"
-    r"lumbar|cervical|thoracic|spinal|epigastric|bone|muscle|nipple|scrotal|rectal|perianal|suprapubic|mouth|oral"
+    r"lumbar|cervical|thoracic|spinal|epigastric|bone|muscle|nipple|scrotal|rectal|perianal|suprapubic|mouth|oral|joint"
 )
 _PATTERNS = (
     re.compile(rf"\b(?:(?:left|right|bilateral|lower|upper)[- ](?:sided[- ])?)?(?:{_PLACE})s? (?:pain|ache|swelling|tenderness|numbness|weakness|stiffness|fracture|injury|infection|mass|lesion|ulcer|spasms?|contusion|laceration|sprain|strain|deformity|discomfort)\b", re.I),
@@ -33,7 +33,7 @@ _NO_PROBLEM = {
 }  # fmt: skip
 _FIRST_WORDS = re.compile(
     r"^(?:(?:the|a|an|of|and|or|with|for|her|his|their|any|this|that|has|had|have|no|known|from|significant|history|past|medical|"
-    r"other|acute|chronic|new|recent|possible|likely|active|patient|stage|current|prior|denies|about|having|severe|mild|moderate|most|some|"
+    r"other|acute|chronic|new|recent|possible|questionable|probable|presumed|likely|active|patient|stage|current|prior|denies|about|having|severe|mild|moderate|most|some|"
     r"include|includes|including|these|those|family|diagnosed|treated|secondary|suspected|without|personal|metastatic|recurrent|early|positive|negative|develop|developed|such|as|evidence|underlying)\s+)+",
     re.I,
 )
@@ -46,7 +46,9 @@ _SURGERY_FIRST = re.compile(
     r"^(?:(?:a|an|the|of|with|and|for|his|her|prior|previous|underwent|had|has|have|undergo|status|post|bilateral|left|right|s/p|after|recent|following|during|undergoing|scheduled|repeat)\s+)+",
     re.I,
 )
-_BETWEEN = re.compile(r"\s*[(,-]?\s*(?:in|on|dx'?d?|diagnosed(?: in)?|since|from|circa)?\s*(?:in )?", re.I)
+_BETWEEN = re.compile(
+    r"\s*[(,-]?\s*(?:in|on|dx'?d?|diagnosed(?: in)?|since|from|circa)?\s*(?:in )?", re.I
+)
 # "Pain medication", "pain clinic": no pain is told of.
 _FRAMES = {
     "pain": re.compile(r" (?:medic\w+|meds?|control|management|clinic|reliever?s?|killers?|pump|scale|score)\b", re.I),
@@ -54,9 +56,19 @@ _FRAMES = {
 }  # fmt: skip
 # Names that a longer phrase makes exact: "bone pain", "wound infection".
 _GENERIC = {"pain", "mass", "infection", "fracture", "swelling", "weakness", "numbness", "tenderness", "cancer", "discharge", "bleeding"}  # fmt: skip
+_REPORT = re.compile(r"(?: [\w/]+){0,3}:")
+_VACCINE = re.compile(r"\b(?:vaccinat|immuni[sz])\w+ (?:against|for) (?:the )?\Z", re.I)
+_BARE_SURGERY = {"surgery", "repair", "biopsy", "replacement", "transplant", "resection", "release",
+                 "implant", "graft", "transplantation"}  # fmt: skip
 _FORMER = re.compile(r"\b(?:former|ex-?|quit|stopped|previous|used to|past)\b", re.I)
-_NEVER = re.compile(r"\b(?:never|non-?(?:smoker|drinker)|nonsmoker|no|denies|denied|does not|doesn't|not|negative|without|none|nondrinker)\b", re.I)
-_LOOK_AFTER = re.compile(r"\W*(?:use|history|abuse|consumption)?\W*(?::|-|=|is|are)?\s*(?P<no>never|none|denies|denied|no|negative|nil|quit|former|stopped|in the past)\b", re.I)
+_NEVER = re.compile(
+    r"\b(?:never|non-?(?:smoker|drinker)|nonsmoker|no|denies|denied|does not|doesn't|not|negative|without|none|nondrinker)\b",
+    re.I,
+)
+_LOOK_AFTER = re.compile(
+    r"\W*(?:use|history|abuse|consumption)?\W*(?::|-|=|is|are)?\s*(?P<no>never|none|denies|denied|no|negative|nil|quit|former|stopped|in the past)\b",
+    re.I,
+)
 
 
 def find(page: Page, taken: list[tuple[int, int]]) -> list[Fact]:
@@ -66,7 +78,7 @@ def find(page: Page, taken: list[tuple[int, int]]) -> list[Fact]:
         page: the note.
         taken: spans that other facts own, in any order.
     """
-    owned = _Owned(taken)
+    owned = Owned(len(page.text), taken)
     facts: list[Fact] = []
     later: list[lexicon.Match] = []
     for match in lexicon.problems().find(page.tokens):
@@ -81,9 +93,11 @@ def find(page: Page, taken: list[tuple[int, int]]) -> list[Fact]:
     return sorted(facts, key=lambda fact: fact.start)
 
 
-def _listed(page: Page, owned: _Owned, match: lexicon.Match) -> list[Fact]:
+def _listed(page: Page, owned: Owned, match: lexicon.Match) -> list[Fact]:
     frames = _FRAMES.get(match.entry.name)
     if frames and frames.match(page.text, match.end):
+        return []
+    if _VACCINE.search(page.text, max(0, match.start - 30), match.start):
         return []
     if owned.overlaps(match.start, match.end) or _in_title(page, match.start):
         return []
@@ -91,27 +105,12 @@ def _listed(page: Page, owned: _Owned, match: lexicon.Match) -> list[Fact]:
     return [_problem(page, match.start, match.end, match.entry)]
 
 
-class _Owned:
-    """Spans that are taken, one flag a character would waste less than it costs."""
-
-    def __init__(self, spans: list[tuple[int, int]]) -> None:
-        self._cells = set[int]()
-        for start, end in spans:
-            self.add(start, end)
-
-    def add(self, start: int, end: int) -> None:
-        self._cells.update(range(start, end))
-
-    def overlaps(self, start: int, end: int) -> bool:
-        return not self._cells.isdisjoint(range(start, end))
-
-
 def _in_title(page: Page, offset: int) -> bool:
     section = page.at(offset).section
     return section is not None and offset < section.start + len(section.title)
 
 
-def _by_shape(page: Page, owned: _Owned) -> Iterator[Fact]:
+def _by_shape(page: Page, owned: Owned) -> Iterator[Fact]:
     """Yield conditions that no list knows but whose form tells."""
     for pattern in _PATTERNS:
         for match in pattern.finditer(page.text):
@@ -137,7 +136,7 @@ def _problem(page: Page, start: int, end: int, entry: lexicon.Entry) -> Fact:
         state = _habit(page, start, end, place)
     else:
         state = _state(page, start, end, kind, place)
-    if (stage := _PHRASE.match(page.text, _skip(page.text, end), min(end + 24, place.end))):
+    if stage := _PHRASE.match(page.text, _skip(page.text, end), min(end + 24, place.end)):
         attributes.append(("stage", stage["stage"]))
         end = stage.end()
     if state == "negated" and _relative(page, start, end, place):
@@ -163,9 +162,7 @@ def _relative(page: Page, start: int, end: int, place: Place) -> bool:
 
 def _own_date(page: Page, start: int, end: int, place: Place) -> str:
     """Return the date that stands right behind, as in "stroke (2015)" or "MI in March 2019"."""
-    for date in page.dates:
-        if not end <= date.start <= min(end + 20, place.end):
-            continue
+    for date in page.dates_in(end, min(end + 21, place.end + 1)):
         if _BETWEEN.fullmatch(page.text, end, date.start):
             return date.iso
     return ""
@@ -208,34 +205,47 @@ def _habit(page: Page, start: int, end: int, place: Place) -> Assertion:
         return state
     if _NEVER.match(own) or state == "negated":
         return "negated"
-    if _FORMER.search(own) or re.search(r"\b(?:former|ex|quit|stopped|used to)\b[\w\s-]{0,15}\Z", head, re.I):
+    if _FORMER.search(own) or re.search(
+        r"\b(?:former|ex|quit|stopped|used to)\b[\w\s-]{0,15}\Z", head, re.I
+    ):
         return "historical"
     if after:
-        return "historical" if after["no"].lower() in ("quit", "former", "stopped", "in the past") else "negated"
+        return (
+            "historical"
+            if after["no"].lower() in ("quit", "former", "stopped", "in the past")
+            else "negated"
+        )
     quit_later = re.search(r"\b(?:quit|stopped)\b", page.text[end : min(place.end, end + 60)], re.I)
     return "historical" if quit_later or state == "historical" else "present"
 
 
-def _procedures(page: Page, owned: _Owned) -> Iterator[Fact]:
+def _procedures(page: Page, owned: Owned) -> Iterator[Fact]:
     for match in lexicon.procedures().find(page.tokens):
         if not owned.overlaps(match.start, match.end) and not _in_title(page, match.start):
             owned.add(match.start, match.end)
             yield _procedure(page, match.start, match.end, match.entry.name)
-    for match in _SURGERY.finditer(page.text):
-        lead = _SURGERY_FIRST.match(match.group())
-        start = match.start() + (lead.end() if lead else 0)
-        words = page.text[start : match.end()]
-        if owned.overlaps(start, match.end()) or _in_title(page, start) or " " not in words and words.lower() in ("surgery", "repair", "biopsy", "replacement", "transplant", "resection", "release", "implant", "graft", "transplantation"):  # fmt: skip
+    for found in _SURGERY.finditer(page.text):
+        lead = _SURGERY_FIRST.match(found.group())
+        start, end = found.start() + (lead.end() if lead else 0), found.end()
+        words = page.text[start:end].lower()
+        if owned.overlaps(start, end) or _in_title(page, start) or words in _BARE_SURGERY:
             continue
-        owned.add(start, match.end())
-        yield _procedure(page, start, match.end(), " ".join(words.lower().split()))
+        owned.add(start, end)
+        yield _procedure(page, start, end, " ".join(words.split()))
 
 
 def _procedure(page: Page, start: int, end: int, name: str) -> Fact:
     place = page.at(start)
     state, _ = page.assertion(start, end)
     # "No embolism on CT": the finding is denied and the scan was done.
-    if state == "negated" and re.search(r"\b(?:on|by|with|per|via|from) (?:the |a |\w+ )?\Z", page.text[max(place.start, start - 20) : start], re.I):
+    if state == "negated" and re.search(
+        r"\b(?:on|by|with|per|via|from) (?:the |a |\w+ )?\Z",
+        page.text[max(place.start, start - 20) : start],
+        re.I,
+    ):
+        state = "present"
+    # "X-ray: no fracture" tells of a finding and not of the X-ray.
+    if state == "negated" and _REPORT.match(page.text, end):
         state = "present"
     if state == "present" and place.name in ("past surgical history", "past medical history"):
         state = "historical"

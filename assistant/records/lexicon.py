@@ -207,9 +207,7 @@ def measurements() -> Lexicon:
 @cache
 def drug_classes() -> dict[str, tuple[str, ...]]:
     """Return the classes of each drug by its normalised name."""
-    return {
-        entry.name: tuple(entry.columns[0].split(",")) for entry in drugs().entries.values()
-    }
+    return {entry.name: tuple(entry.columns[0].split(",")) for entry in drugs().entries.values()}
 
 
 def _pad(row: list[str], width: int) -> list[str]:

@@ -46,7 +46,7 @@ _WORDS = (
     r"markedly elevated|no growth"
 )
 _WORD_AFTER = re.compile(
-    rf"[ \t]*(?:(?:levels?|counts?|:|=|is|was|were|are|came back|-|returned|also|all|a|remains?|slightly|mildly)[ \t]*){{0,4}}(?P<value>{_WORDS})(?!\w)(?! for| to| at)",
+    rf"[ \t]*(?:(?:levels?|counts?|:|=|is|was|were|are|came back|-|returned|also|all|a|remains?|slightly|mildly)[ \t]*){{0,4}}(?P<value>{_WORDS})(?!\w)(?! for| to(?! date)| at)",
     re.IGNORECASE,
 )
 _WORD_BEFORE = re.compile(
@@ -60,12 +60,15 @@ _MEANING = {"h": "high", "hh": "critical high", "l": "low", "ll": "critical low"
             "unremarkable": "normal", "positive": "abnormal", "pos": "abnormal"}  # fmt: skip
 _WORD_FLAGS = {"high", "low", "normal", "abnormal", "critical high", "critical low", "critical"}
 _SUPPORT = re.compile(
-    r"[ \t,]*(?:on |\()?(?P<on>RA|room air|\d+(?:\.\d+)? ?L(?:/min| NC| nasal cannula)?|\d+ liters?)(?!\w)", re.I
+    r"[ \t,]*(?:on |\()?(?P<on>RA|room air|\d+(?:\.\d+)? ?L(?:/min| NC| nasal cannula)?|\d+ liters?)(?!\w)",
+    re.I,
 )
 _DIET = re.compile(r"[ ,/-]+(?:\w+[ ,]+)?(?:diet|foods?|intake|meals?|medic\w+)\b", re.I)
 # A single letter is a vital sign only beside another one.
 _SHY = {"P", "R", "T", "O2", "sat", "sats", "resp", "Resp", "resps"}
-_COMPANY = re.compile(r"\b(?:BP|HR|RR|SpO2|Temp|temp|[Vv]itals?|VS|B/P|[Pp]ulse|[Rr]esp|O2 sats?|afebrile)\b")
+_COMPANY = re.compile(
+    r"\b(?:BP|HR|RR|SpO2|Temp|temp|[Vv]itals?|VS|B/P|[Pp]ulse|[Rr]esp|O2 sats?|afebrile)\b"
+)
 
 
 class _Read(NamedTuple):
@@ -221,19 +224,17 @@ def _usual(entry: lexicon.Entry, value: float, unit: str) -> tuple[float, float]
     if not ranges:
         return None
     if entry.name in ("white blood cell count", "platelets"):
-        _, low, high = ranges[0]
-        return (low * 1000, high * 1000) if value >= 1000 else (low, high)
+        _, least, most = ranges[0]
+        return (least * 1000, most * 1000) if value >= 1000 else (least, most)
     if unit:
-        return next(((low, high) for name, low, high in ranges if name == _plain(unit)), None)
-    if len({(low, high) for _, low, high in ranges}) == 1:
+        return next((r[1:] for r in ranges if r[0] == _plain(unit)), None)
+    if len({r[1:] for r in ranges}) == 1:
         return ranges[0][1], ranges[0][2]
     fits = [r for r in ranges if r[1] / 4 <= value <= r[2] * 4]
     return (fits[0][1], fits[0][2]) if len(fits) == 1 else None
 
 
-def _pressure(
-    page: Page, match: lexicon.Match, found: re.Match[str], limit: int
-) -> _Read | None:
+def _pressure(page: Page, match: lexicon.Match, found: re.Match[str], limit: int) -> _Read | None:
     systolic, diastolic = (int(part) for part in found["value"].replace(" ", "").split("/"))
     if not (40 <= systolic <= 300 and 20 <= diastolic <= 200):
         return None

@@ -11,7 +11,7 @@ import re
 from typing import NamedTuple
 
 from assistant.records import lexicon
-from assistant.records.page import Page
+from assistant.records.page import Owned, Page
 from assistant.types import Assertion, Fact
 
 _UNIT = (
@@ -20,7 +20,8 @@ _UNIT = (
     r"tab(?:let)?s?|cap(?:sule)?s?|patch(?:es)?|tsp|teaspoons?|tablespoons?|lozenges?|suppositor(?:y|ies)|liters?|L|vials?|pills?"
 )
 _STRENGTH = re.compile(
-    rf"(?P<dose>\d{{1,3}}(?:,\d{{3}})+|\d*\.?\d+(?:[ ]?[-/][ ]?\d+(?:\.\d+)?)*)[ -]?(?P<unit>{_UNIT})(?![A-Za-z])", re.I
+    rf"(?P<dose>\d{{1,3}}(?:,\d{{3}})+|\d*\.?\d+(?:[ ]?[-/][ ]?\d+(?:\.\d+)?)*)[ -]?(?P<unit>{_UNIT})(?![A-Za-z])",
+    re.I,
 )
 _COUNT = re.compile(
     r"(?P<count>\d+(?:[-–/.]\d+)?|one|two|three|half|a)[ -]?(?P<what>tab(?:let)?s?|cap(?:sule)?s?|puffs?|drops?|sprays?|patch(?:es)?|pills?|inhalations?|t(?=\s+(?:po|bid|tid|daily|qd|qhs|by mouth)))(?![A-Za-z])(?:\s+in each nostril)?",
@@ -51,10 +52,19 @@ _PRN = re.compile(
     r"(?P<prn>p\.?r\.?n\.?|as needed|as required|when needed|if needed)(?![A-Za-z])(?:\s+(?:for\s+)?(?P<why>(?!for\b)[a-z][a-z/ -]{2,30}?)(?=[.,;)\n]|$| and | or |\s+\d))?",
     re.I,
 )
-_DURATION = re.compile(r"(?P<duration>(?:for|x|times)\s*(?:the next\s+)?(?:\d+(?:-\d+)?|one|two|three|five|seven|ten|fourteen)[ -]?(?:more )?(?:days?|weeks?|months?|d|wks?))(?![A-Za-z])", re.I)
+_DURATION = re.compile(
+    r"(?P<duration>(?:for|x|times)\s*(?:the next\s+)?(?:\d+(?:-\d+)?|one|two|three|five|seven|ten|fourteen)[ -]?(?:more )?(?:days?|weeks?|months?|d|wks?))(?![A-Za-z])",
+    re.I,
+)
 _DOSES = re.compile(r"(?:\(?total (?:daily )?dose|\bx ?\d+ doses?)", re.I)
-_PAD = re.compile(r"(?:[ \t,:@|()/-]|\bat\b(?! (?:bedtime|night))|\bof\b|\bto\b|\bdose\b|\btake[sn]?\b|\busing\b|\bdosed?\b|\bgive\b|\bwith\b(?= \d)|\band\b(?= (?:at|in|q|every|as)\b)|\n(?=[ \t]*\d)){0,6}", re.I)
-_BEFORE_DOSE = re.compile(rf"(?P<dose>\d+(?:,\d{{3}})*(?:\.\d+)?(?:[-/]\d+)?)[ -]?(?P<unit>{_UNIT})(?:\s+(?:of|tablets?(?: of)?|daily|dose of|IV|PO))?[ ]*(?:(?:the|her|his|oral|IV)\s)?\Z", re.I)
+_PAD = re.compile(
+    r"(?:[ \t,:@|()/-]|\bat\b(?! (?:bedtime|night))|\bof\b|\bto\b|\bdose\b|\btake[sn]?\b|\busing\b|\bdosed?\b|\bgive\b|\bwith\b(?= \d)|\band\b(?= (?:at|in|q|every|as)\b)|\n(?=[ \t]*\d)){0,6}",
+    re.I,
+)
+_BEFORE_DOSE = re.compile(
+    rf"(?P<dose>\d+(?:,\d{{3}})*(?:\.\d+)?(?:[-/]\d+)?)[ -]?(?P<unit>{_UNIT})(?:\s+(?:of|tablets?(?: of)?|daily|dose of|IV|PO))?[ ]*(?:(?:the|her|his|oral|IV)\s)?\Z",
+    re.I,
+)
 
 _STOPPED = (
     r"stop(?:ped|ping|s)?(?! smoking| drinking| and start)|discontinu\w+|d/c(?:'?e?d)?|dc'?d|held|hold(?:ing)?|on hold|completed|finished|weaned off|tapered off|taken off|came off|"
@@ -73,7 +83,9 @@ _AFTER = re.compile(
 )
 _STARTING = re.compile(r"start|initiat|begin|began|add(?:ed|ing)?\b|resum|restart|placed on", re.I)
 _CHANGING = re.compile(r"increas|decreas|titrat|chang", re.I)
-_TITLE_STOPPED = re.compile(r"stopped|discontinued|prior med|past med|previous med|inactive|held", re.I)
+_TITLE_STOPPED = re.compile(
+    r"stopped|discontinued|prior med|past med|previous med|inactive|held", re.I
+)
 _TITLE_ALLERGY = ("allergies",)
 _UNSURE = re.compile(r"^(?:consider|if|should|could|may|might|maybe|perhaps|possibl)", re.I)
 _NOT_TAKEN = re.compile(
@@ -81,8 +93,13 @@ _NOT_TAKEN = re.compile(
     re.I,
 )
 # "Salmeterol inhaler": the word belongs to the drug before it.
-_NOUN = re.compile(r"[ \t](?:[A-Za-z]+[ \t])?(?:inhalers?|nebulizers?|vitamins?|antibiotics?|supplements?)", re.I)
-_AVOIDED = re.compile(r"[ \t]*(?:are |is |should |must |to )*(?:be )?(?:avoided|contraindicated|declined|refused)\b", re.I)
+_NOUN = re.compile(
+    r"[ \t](?:[A-Za-z]+[ \t])?(?:inhalers?|nebulizers?|vitamins?|antibiotics?|supplements?)", re.I
+)
+_AVOIDED = re.compile(
+    r"[ \t]*(?:are |is |should |must |to )*(?:be )?(?:avoided|contraindicated|declined|refused)\b",
+    re.I,
+)
 _SCHEDULES = (
     (r"b\.?i\.?d|twice|two times|2 ?(?:times|x)|\bBD\b|q\.? ?12|every 12|every twelve", "twice daily"),
     (r"t\.?i\.?d|three times|3 ?(?:times|x)|TDS|q\.? ?8 ?h|every 8 h|every eight", "three times daily"),
@@ -107,11 +124,11 @@ def find(page: Page, taken: list[tuple[int, int]]) -> list[Fact]:
         page: the note.
         taken: spans that other facts own (an allergy's drug, a lab's name), in any order.
     """
-    owned = sorted(taken)
+    owned = Owned(len(page.text), taken)
     matches = [
         match
         for match in lexicon.drugs().find(page.tokens)
-        if not any(start < match.end and match.start < end for start, end in owned)
+        if not owned.overlaps(match.start, match.end)
     ]
     matches = [
         match
@@ -172,7 +189,12 @@ def _directions(text: str, at: int, limit: int) -> _Directions:
         if piece is None:
             break
         end = piece
-    while end < limit and text[end : end + 1] == "." and text[:end][-1:].isalpha() and text[end - 2 : end - 1] == ".":
+    while (
+        end < limit
+        and text[end : end + 1] == "."
+        and text[:end][-1:].isalpha()
+        and text[end - 2 : end - 1] == "."
+    ):
         end += 1
     # A bracket that was opened inside is closed inside.
     if text.count("(", at, end) and text[end : end + 1] == ")":
@@ -228,7 +250,10 @@ def _state(page: Page, match: lexicon.Match, end: int, limit: int) -> tuple[Asse
     state, trigger = page.assertion(match.start, match.end)
     if state == "family" or (state == "possible" and _UNSURE.match(trigger)):
         return state, ""
-    actions = list(_ACTION.finditer(before))
+    # "Losartan held, aspirin 81 mg": a word before a comma speaks of the drug before it.
+    actions = [
+        m for m in _ACTION.finditer(before) if before[m.end() : m.end() + 1] not in (",", ";", ")")
+    ]
     last = actions[-1] if actions else None
     if state == "negated" and not (last and last["stopped"] and "longer" in last.group()):
         return state, ""

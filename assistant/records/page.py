@@ -5,8 +5,7 @@ Knows how to ask for an assertion in its sentence and section. Knows nothing of 
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
 from assistant.records import assertion, dates, sections
@@ -50,6 +49,7 @@ class Page:
             for span in sections.sentences(text, breaks)
         ]
         self._starts = [place.start for place in self.places]
+        self._date_starts = [date.start for date in self.dates]
 
     def at(self, offset: int) -> Place:
         """Return the sentence at an offset; the whole text where there is none."""
@@ -74,19 +74,39 @@ class Page:
         end = self.text.find("\n", offset)
         return len(self.text) if end < 0 else end
 
+    def dates_in(self, start: int, end: int) -> tuple[dates.Date, ...]:
+        """Return the dates that start in `[start, end)`."""
+        first = bisect_left(self._date_starts, start)
+        return self.dates[first : bisect_left(self._date_starts, end)]
+
     def date_for(self, offset: int) -> str:
         """Return the date (ISO) that the sentence, the line or the section's heading gives, or ""."""
         place = self.at(offset)
         line_start = self.text.rfind("\n", 0, offset) + 1
         start = min(place.start, line_start)
-        near = [date for date in self.dates if start <= date.start < place.end]
+        near = self.dates_in(start, place.end)
         before = [date for date in near if date.start <= offset]
         if near:
             return (before[-1] if before else near[0]).iso
         section = place.section
         if section is None:
             return ""
-        heading_end = self.line_end(section.start)
-        titled = [date for date in self.dates if section.start <= date.start < heading_end]
-        title = re.search(r"\(", section.title) or titled
-        return titled[0].iso if titled and title else ""
+        titled = self.dates_in(section.start, self.line_end(section.start))
+        return titled[0].iso if titled else ""
+
+
+class Owned:
+    """Which characters of a text belong to a fact already."""
+
+    def __init__(self, length: int, spans: list[tuple[int, int]]) -> None:
+        self._mask = bytearray(length)
+        for start, end in spans:
+            self.add(start, end)
+
+    def add(self, start: int, end: int) -> None:
+        """Take `[start, end)`."""
+        self._mask[start:end] = b"\1" * (end - start)
+
+    def overlaps(self, start: int, end: int) -> bool:
+        """Whether any of `[start, end)` is taken."""
+        return 1 in self._mask[start:end]

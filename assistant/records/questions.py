@@ -37,7 +37,9 @@ _GENERAL = re.compile(
 )
 _HE_GENERIC = re.compile(r"\bhis bundle\b|\bbundle of his\b|\bhis-purkinje\b", _I)
 # A pronoun that the question itself explains: "If a patient takes warfarin, can she eat spinach?"
-_ANYONE = re.compile(r"\b(?:a|an|any) (?:\w+ ){0,3}(?:patient|woman|man|child|person|infant|adult)\b", _I)
+_ANYONE = re.compile(
+    r"\b(?:a|an|any) (?:\w+ ){0,3}(?:patient|woman|man|child|person|infant|adult)\b", _I
+)
 
 _KINDS: tuple[tuple[FactKind, re.Pattern[str]], ...] = (
     ("allergy", re.compile(r"\ballerg|\bintoleran|\bNKDA\b|\badverse (?:drug )?reaction|\breact(?:s|ed|ion)? (?:badly )?to\b", _I)),
@@ -161,5 +163,7 @@ def _classes(question: str, drugs: list[lexicon.Match]) -> tuple[str, ...]:
     # "Antibiotic", "ACE inhibitor": a class that the list of drugs names itself.
     found += [match.entry.name for match in drugs if match.entry.columns[1]]
     known = {name for classes in lexicon.drug_classes().values() for name in classes}
-    found += [name for name in known if len(name) > 3 and re.search(rf"\b{re.escape(name)}s?\b", plain)]
+    found += [
+        name for name in known if len(name) > 3 and re.search(rf"\b{re.escape(name)}s?\b", plain)
+    ]
     return tuple(dict.fromkeys(found))

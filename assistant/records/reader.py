@@ -127,6 +127,8 @@ def _depth(value: Any) -> int:
     while waiting:
         item, depth = waiting.pop()
         deepest = max(deepest, depth)
-        children = item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+        children = (
+            item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+        )
         waiting.extend((child, depth + 1) for child in children if isinstance(child, dict | list))
     return deepest

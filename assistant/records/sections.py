@@ -92,7 +92,7 @@ _LINE = re.compile(
     r"^[ \t]*(?:#+[ \t]*|\*\*|[-•*][ \t]+)?(?:\d{1,2}[.)][ \t]*|[IVX]{1,4}\.[ \t]+)?"
     r"(?P<title>[A-Za-z][A-Za-z0-9/&\- ]{0,48}?)"
     r"(?:[ \t]*[(\[](?P<extra>[^)\]\n]{1,40})[)\]]|[ \t]+(?P<date>\d{1,4}[/-]\d{1,2}(?:[/-]\d{2,4})?))?"
-    r"[ \t]*(?P<mark>:\**|\*\*:?|[ \t]-[ \t]|–|(?=[ \t]*$))",
+    r"[ \t]*(?P<mark>:\**|\*\*:?|[ \t]-(?=[ \t]|$)|–|(?=[ \t]*$))",
     re.MULTILINE,
 )
 _INLINE = re.compile(r"(?:(?<=[.;)] )|(?<=[.;)]  ))(?P<title>[A-Z][A-Za-z/& ]{1,30}?):[ \t]")
@@ -104,6 +104,10 @@ _ABBREVIATED = {
     "d.o.b", "c.diff", "c", "t", "w", "u.s",
 }  # fmt: skip
 _STOP = re.compile(r"[.!?](?=[\s\"')\]]|$)|\n[ \t]*\n|\n(?=[ \t]*(?:[-•*#]|\d{1,2}[.)])[ \t])|\n")
+
+
+# Characters after which a sentence is cut wherever it stands.
+_LONGEST = 1_500
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +219,7 @@ def sentences(text: str, breaks: tuple[int, ...] = ()) -> list[Span]:
         if _ends(text, match):
             cuts.add(match.end())
     spans, start = [], 0
-    for cut in [*sorted(cuts), len(text)]:
+    for cut in _bounded(sorted(cuts | {len(text)})):
         piece = text[start:cut]
         lead = len(piece) - len(piece.lstrip())
         body = piece.strip()
@@ -223,6 +227,17 @@ def sentences(text: str, breaks: tuple[int, ...] = ()) -> list[Span]:
             spans.append(Span(start + lead, start + lead + len(body)))
         start = max(start, cut)
     return spans
+
+
+def _bounded(cuts: list[int]) -> list[int]:
+    """Cut what runs on for too long, so that one endless line costs no more than many."""
+    result: list[int] = []
+    start = 0
+    for cut in cuts:
+        result += range(start + _LONGEST, cut, _LONGEST)
+        result.append(cut)
+        start = cut
+    return result
 
 
 def _ends(text: str, match: re.Match[str]) -> bool:
@@ -239,7 +254,7 @@ def _ends(text: str, match: re.Match[str]) -> bool:
         return bool(text[line : match.start()].strip(" \t#-*").removesuffix(last))
     if last in _ABBREVIATED or (len(last) == 1 and last.isalpha() and not last.isdigit()):
         after = text[match.end() : match.end() + 12].lstrip(" \t")
-        return bool(after) and after[0] == "\n" or not after
+        return (bool(after) and after[0] == "\n") or not after
     return True
 
 

@@ -91,7 +91,9 @@ class Sheet:
         found = []
         for at, (section, title, start) in enumerate(self._sections):
             end = self._sections[at + 1][2] if at + 1 < len(self._sections) else len(text)
-            found.append(RecordSection(section, title, start, start + len(text[start:end].rstrip())))
+            found.append(
+                RecordSection(section, title, start, start + len(text[start:end].rstrip()))
+            )
         ordered = sorted(self._facts, key=lambda fact: (fact.start, fact.end))
         return Record(name, text, tuple(found), tuple(ordered))
 

@@ -89,7 +89,11 @@ def _merged(value: list[Any]) -> dict[str, Any]:
 
 
 def _write(
-    lines: list[str], kept: list[tuple[int, FactKind, str]], kind: FactKind | None, key: str, item: Any
+    lines: list[str],
+    kept: list[tuple[int, FactKind, str]],
+    kind: FactKind | None,
+    key: str,
+    item: Any,
 ) -> None:
     if isinstance(item, dict) and not any(name in item for name in _NAME_KEYS):
         # A mapping from names to values: {"potassium": 5.9}.
@@ -117,27 +121,40 @@ def _words(entry: Any, kind: FactKind | None) -> tuple[str, str]:
     if not isinstance(entry, dict):
         return _scalar(entry), _scalar(entry)
     plain = {str(key).lower(): _scalar(item) for key, item in entry.items()}
-    label = next((plain[key] for key in _NAME_KEYS if plain.get(key)), "")
-    take = lambda *keys: next((plain[key] for key in keys if plain.get(key)), "")  # noqa: E731
+    label = _first(plain, *_NAME_KEYS)
     if kind == "medication":
-        dose = " ".join(p for p in (take("dose", "dosage", "strength"), take("unit", "units")) if p)
-        parts = [label, dose, take("route"), take("frequency", "freq", "schedule"), take("sig", "instructions")]  # fmt: skip
-        status = take("status")
-        tail = f" ({status})" if status and status.lower() not in ("active", "current") else ""
-        return label, " ".join(p for p in parts if p) + tail
+        return label, _medication(plain, label)
     if kind == "allergy":
-        reaction = take("reaction", "reactions", "manifestation") or _list(entry.get("reactions"))
+        listed = _list(entry.get("reactions"))
+        reaction = _first(plain, "reaction", "reactions", "manifestation") or listed
         return label, f"{label} ({reaction})" if reaction else label
     if kind in ("lab", "vital"):
-        flag, span = take("flag", "interpretation"), take("range", "reference_range", "reference")
-        date = take("date", "time", "collected")
-        parts = [label, take("value", "result"), take("unit", "units"), f"({flag})" if flag else "",
-                 f"({span})" if span else "", f"on {date[:10]}" if date else ""]  # fmt: skip
-        return label, " ".join(p for p in parts if p)
-    rest = [f"{key}: {text}" for key, text in plain.items() if text and text != label]
-    if not label:
-        return "", ", ".join(rest)
-    return label, label + (f" ({', '.join(rest)})" if rest else "")
+        return label, _measurement(plain, label)
+    rest = ", ".join(f"{key}: {text}" for key, text in plain.items() if text and text != label)
+    return label, f"{label} ({rest})" if label and rest else label or rest
+
+
+def _first(plain: dict[str, str], *keys: str) -> str:
+    return next((plain[key] for key in keys if plain.get(key)), "")
+
+
+def _medication(plain: dict[str, str], label: str) -> str:
+    parts = [label, _first(plain, "dose", "dosage", "strength"), _first(plain, "unit", "units"),
+             _first(plain, "route"), _first(plain, "frequency", "freq", "schedule"),
+             _first(plain, "sig", "instructions")]  # fmt: skip
+    status = _first(plain, "status")
+    tail = f" ({status})" if status and status.lower() not in ("active", "current") else ""
+    return " ".join(part for part in parts if part) + tail
+
+
+def _measurement(plain: dict[str, str], label: str) -> str:
+    flag = _first(plain, "flag", "interpretation")
+    limits = _first(plain, "range", "reference_range", "reference")
+    date = _first(plain, "date", "time", "collected")
+    parts = [label, _first(plain, "value", "result"), _first(plain, "unit", "units"),
+             f"({flag})" if flag else "", f"({limits})" if limits else "",
+             f"on {date[:10]}" if date else ""]  # fmt: skip
+    return " ".join(part for part in parts if part)
 
 
 def _list(value: Any) -> str:

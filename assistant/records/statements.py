@@ -30,14 +30,25 @@ def _allergy(fact: Fact, more: dict[str, str]) -> str:
             return fact.name[0].upper() + fact.name[1:]
         return f"Not allergic: {fact.name}"
     reaction = f" ({more['reaction']})" if more.get("reaction") else ""
-    lead = {"possible": "Possible allergy", "historical": "Past allergy", "family": "Relative's allergy"}
+    lead = {
+        "possible": "Possible allergy",
+        "historical": "Past allergy",
+        "family": "Relative's allergy",
+    }
     return f"{lead.get(fact.assertion, 'Allergy')}: {fact.name}{reaction}"
 
 
 def _medication(fact: Fact, more: dict[str, str]) -> str:
     dose = " ".join(part for part in (more.get("dose"), more.get("unit")) if part)
     needed = "as needed" if more.get("as_needed") else ""
-    parts = [fact.name, dose, more.get("quantity"), more.get("route"), more.get("frequency"), needed]
+    parts = [
+        fact.name,
+        dose,
+        more.get("quantity"),
+        more.get("route"),
+        more.get("frequency"),
+        needed,
+    ]
     told = ", ".join(part for part in parts if part)
     status = more.get("status", "")
     if fact.assertion == "historical":

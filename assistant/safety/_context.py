@@ -17,8 +17,12 @@ _NOT_BEFORE = re.compile(
     r"(?:does|did|do|is|was|has|have|had)(?:n'?t| not)(?: (?:have|had|get|feel|seem|notice|been|having|got|complain\w* of))?|ruled out|rule out|free of|absence of|nor|neither|none of|excluded)\b"
     r"(?P<gap>[^.;!?:]{0,70})\Z"
 )
-_TURN = re.compile(r"\b(?:but|however|although|except|now (?:has|he|she|i|with)|and (?:now|he is|she is|i am|i'?m|has|is|then)|just|because|since|,\s*(?:he|she|i|my|they|it) (?:is|has|am|can'?t|took|feels?|was))\b|, (?:then|so)\b")
-_NOT_AFTER = re.compile(r"\A[^.;!?,]{0,12}\b(?:is |was |has been |were )?(?:ruled out|excluded|negative|denied|unlikely|absent|(?:has |have )?resolved|gone now|went away|stopped (?:last|yesterday))\b")
+_TURN = re.compile(
+    r"\b(?:but|however|although|except|now (?:has|he|she|i|with)|and (?:now|he is|she is|i am|i'?m|has|is|then)|just|because|since|,\s*(?:he|she|i|my|they|it) (?:is|has|am|can'?t|took|feels?|was))\b|, (?:then|so)\b"
+)
+_NOT_AFTER = re.compile(
+    r"\A[^.;!?,]{0,12}\b(?:is |was |has been |were )?(?:ruled out|excluded|negative|denied|unlikely|absent|(?:has |have )?resolved|gone now|went away|stopped (?:last|yesterday))\b"
+)
 _PAST_BEFORE = re.compile(
     r"\b(?:history of|hx of|h/o|previous(?:ly)?|prior|past medical history|pmh|died (?:of|from)|death from|passed away from|s/p|status post|used to|once had|recover\w* from|survived|treated for|diagnosed with|known|family history|"
     r"last (?:year|month|summer|winter|week)|years ago|months ago|(?:in|since) (?:19|20)\d\d|(?:as|when) (?:i|he|she) (?:was )?(?:a )?(?:child|kid|young\w*|little|teen\w*)|as a child|had (?:a |an |one )(?:minor |mild |small |mini )?(?=stroke|heart|tia|seizure|dvt|pe\b|fit))[^.;!?,]{0,45}\Z"
@@ -55,10 +59,18 @@ _PERSON = re.compile(
 )
 
 # --- Chinese -----------------------------------------------------------------------------------
-_NOT_BEFORE_ZH = re.compile(r"(?:没有|没|无(?!法|力|脉|意识|反应|呼吸)|不(?!能|会|动|停|醒|清|出|省|了|到|上|住|适|退|想|舒服|活|过|知|断|起)|否认|未(?:见|出现|有|诉)?|并非|不是|排除|从未|从来没)[^，。；！？,;.!?]{0,8}\Z")
-_PAST_BEFORE_ZH = re.compile(r"(?:以前|曾经|曾|去年|前年|年前|月前|既往|病史|小时候|史(?:：|:)?|上个月|\d{4}年|得过|有过|家族史|患过|恢复期)[^，。；！？,;!?]{0,12}\Z")
-_PAST_AFTER_ZH = re.compile(r"\A[^，。；！？,;!?]{0,6}(?:病史|史(?!无)|过一次|已(?:经)?(?:好|缓解|治愈|恢复)|后遗症|康复|是(?:去年|前年)|的(?:预防|风险))")
-_WHAT_IF_ZH = re.compile(r"(?:如果|假如|万一|要是|一旦|预防|避免|会不会引起|能不能引起|担心(?:以后|将来)|风险|防止|当(?:有人|病人|患者)|遇到)[^。；！？;!?]{0,25}\Z")
+_NOT_BEFORE_ZH = re.compile(
+    r"(?:没有|没|无(?!法|力|脉|意识|反应|呼吸)|不(?!能|会|动|停|醒|清|出|省|了|到|上|住|适|退|想|舒服|活|过|知|断|起)|否认|未(?:见|出现|有|诉)?|并非|不是|排除|从未|从来没)[^，。；！？,;.!?]{0,8}\Z"
+)
+_PAST_BEFORE_ZH = re.compile(
+    r"(?:以前|曾经|曾|去年|前年|年前|月前|既往|病史|小时候|史(?:：|:)?|上个月|\d{4}年|得过|有过|家族史|患过|恢复期)[^，。；！？,;!?]{0,12}\Z"
+)
+_PAST_AFTER_ZH = re.compile(
+    r"\A[^，。；！？,;!?]{0,6}(?:病史|史(?!无)|过一次|已(?:经)?(?:好|缓解|治愈|恢复)|后遗症|康复|是(?:去年|前年)|的(?:预防|风险))"
+)
+_WHAT_IF_ZH = re.compile(
+    r"(?:如果|假如|万一|要是|一旦|预防|避免|会不会引起|能不能引起|担心(?:以后|将来)|风险|防止|当(?:有人|病人|患者)|遇到)[^。；！？;!?]{0,25}\Z"
+)
 _GENERAL_ZH = re.compile(
     r"什么是|是什么(?:意思|病|原因|引起|症状|药|检查|机制|标准)?[？?。]?$|有哪些|哪些|有什么(?:症状|表现|区别|方法|危害|后果|征兆|副作用|特征)|如何(?:治疗|预防|诊断|处理|鉴别|判断|识别|急救|避免|护理|抢救|区分|评估)|怎么(?:治疗|预防|诊断|鉴别|判断|识别|区分|避免|引起)|怎样(?:治疗|预防|诊断|处理|识别|判断|避免|急救)|"
     r"的[^，。？]{0,5}(?:症状|原因|治疗|诊断|表现|机制|指南|处理原则|急救措施|处理|护理|鉴别|鉴别诊断|分型|分级|预后|流行病学|危险因素|定义|诊断标准|首选药|并发症|病因|抢救|抢救流程|预防|剂量|用法|研究|后遗症|检查|临床表现|发病率|死亡率|早期信号|先兆|解毒药|解毒剂|护理措施|管理)|指南|文献|研究|综述|为什么会|(?:能|会|可以|可)(?:引起|导致|治疗|预防|用于)|请(?:解释|介绍|说明|列出|总结|简述)|简述|介绍一下|什么区别|考试|论文|适应症|禁忌症|常用药|[^，。？]{0,6}(?:表现|特征|改变)|治疗方案|治疗流程|解毒(?:药|剂)|多少剂量|区别"
@@ -66,7 +78,8 @@ _GENERAL_ZH = re.compile(
 _PERSON_ZH = re.compile(
     r"我|他|她|爸|妈|父亲|母亲|老公|丈夫|妻子|老婆|孩子|宝宝|婴儿|儿子|女儿|爷爷|奶奶|外公|外婆|姥姥|朋友|同事|邻居|有人|这(?:个|位)|\d+ ?岁|\d+床|床(?:的)?(?:病人|患者)|(?:病人|患者)(?:突然|出现|现在|已|正在|目前|没有|无|血压|呼吸|意识|持续|胸|刚)|刚才|刚刚|现在|救命|快(?:来|帮)|急|男友|女友|弟弟|妹妹|哥哥|姐姐|小孩|老人|家人|室友|同学|怎么办|\d+(?:个)?月大"
 )
-_END = re.compile(r"(?<=[.!?;。！？；\n])\s*")
+# A full stop ends a sentence only before white space: "38.5" stays whole.
+_END = re.compile(r"(?<=[!?;。！？；\n])\s*|(?<=\.)\s+")
 _TERMS_ZH = re.compile(r"[，,。；]|但|不过|然而|却|现在|而且|并且")
 
 
@@ -95,7 +108,9 @@ def sentences(text: str) -> list[Sentence]:
         if _RECORD.match(piece):
             found.append(Sentence(piece, False, True))
         elif CJK.search(piece):
-            found.append(Sentence(piece, bool(_PERSON_ZH.search(piece)), bool(_GENERAL_ZH.search(piece))))
+            found.append(
+                Sentence(piece, bool(_PERSON_ZH.search(piece)), bool(_GENERAL_ZH.search(piece)))
+            )
         else:
             found.append(Sentence(piece, bool(_PERSON.search(piece)), bool(_GENERAL.search(piece))))
     return found
@@ -111,7 +126,9 @@ def happening(sentence: str, start: int, end: int) -> bool:
         return False
     if _NOT_AFTER.search(after) or _PAST_BEFORE.search(before):
         return False
-    if _PAST_AFTER.search(after) and not re.search(r"\b(?:now|today|again|this morning|tonight|for \d+ (?:minutes|hours))\b", sentence):
+    if _PAST_AFTER.search(after) and not re.search(
+        r"\b(?:now|today|again|this morning|tonight|for \d+ (?:minutes|hours))\b", sentence
+    ):
         return False
     return not _WHAT_IF.search(before)
 

@@ -21,8 +21,13 @@ MAX_CHARS = 4_000
 _WINDOW = 3
 
 
+class _Part(NamedTuple):
+    pattern: re.Pattern[str]
+    bare: bool  # taken as it stands: denial belongs to the sign itself ("hasn't moved")
+
+
 class _Sign(NamedTuple):
-    parts: tuple[re.Pattern[str], ...]
+    parts: tuple[_Part, ...]
     needs_person: bool
 
 
@@ -69,7 +74,7 @@ class _Message:
 
     def __init__(self, sentences: list[Sentence]) -> None:
         self._sentences = sentences
-        self._found: dict[re.Pattern[str], tuple[int, ...]] = {}
+        self._found: dict[_Part, tuple[int, ...]] = {}
 
     def shows(self, sign: _Sign) -> bool:
         """Whether all parts of a sign are said within a few sentences of each other."""
@@ -89,14 +94,14 @@ class _Message:
     def _speaks_of_somebody(self, window: range) -> bool:
         return any(s.person for s in self._sentences[window.start : window.stop])
 
-    def _said(self, part: re.Pattern[str]) -> tuple[int, ...]:
+    def _said(self, part: _Part) -> tuple[int, ...]:
         if part not in self._found:
             self._found[part] = tuple(
                 at
                 for at, sentence in enumerate(self._sentences)
                 if any(
-                    _context.happening(sentence.text, match.start(), match.end())
-                    for match in part.finditer(sentence.text)
+                    part.bare or _context.happening(sentence.text, match.start(), match.end())
+                    for match in part.pattern.finditer(sentence.text)
                 )
             )
         return self._found[part]
@@ -107,7 +112,9 @@ def _flags(chinese: bool) -> tuple[_Compiled, ...]:
     """Compile the table of one language, the most urgent first."""
     table = _patterns_zh.FLAGS if chinese else _patterns_en.FLAGS
     return tuple(
-        _Compiled(flag.kind, flag.rank, tuple(s for sign in flag.signs for s in _signs(sign)), flag.notice)
+        _Compiled(
+            flag.kind, flag.rank, tuple(s for sign in flag.signs for s in _signs(sign)), flag.notice
+        )
         for flag in sorted(table, key=lambda flag: flag.rank)
     )
 
@@ -118,7 +125,8 @@ def _signs(sign: str | tuple[str, ...]) -> list[_Sign]:
     if not sign.startswith("@") and "|@" not in sign:
         return [_Sign((_compile(sign),), False)]
     # A disease's name counts only with a person; the other alternatives stand by themselves.
-    named, plain = [], []
+    named: list[str] = []
+    plain: list[str] = []
     for part in _alternatives(sign):
         (named if part.startswith("@") else plain).append(part.lstrip("@"))
     found = [_Sign((_compile("|".join(plain)),), False)] if plain else []
@@ -139,8 +147,9 @@ def _alternatives(sign: str) -> list[str]:
 
 
 @cache
-def _compile(expression: str) -> re.Pattern[str]:
-    """Compile an expression that begins at a word's start."""
+def _compile(expression: str) -> _Part:
+    """Compile an expression that begins at a word's start; "!" marks it bare."""
+    bare, expression = expression.startswith("!"), expression.removeprefix("!")
     if CJK.search(expression):
-        return re.compile(expression)
-    return re.compile(rf"(?<![\w'])(?:{expression})")
+        return _Part(re.compile(expression), bare)
+    return _Part(re.compile(rf"(?<![\w'])(?:{expression})"), bare)

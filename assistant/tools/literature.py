@@ -9,7 +9,7 @@ from assistant.tools import ToolResult, TurnContext, render
 from assistant.types import Evidence
 from retrieval.types import Hit
 
-_DEPTH = 12
+_DEPTH = 16
 
 
 def build(context: TurnContext) -> BaseTool:

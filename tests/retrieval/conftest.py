@@ -93,9 +93,15 @@ def tiny(tiny_folder: Path) -> Encoder:
 
 
 @pytest.fixture(scope="session")
-def monographs() -> tuple[Document, ...]:
+def whole_library() -> tuple[Document, ...]:
+    """Every document of the starter library: reading them takes a second or two."""
+    return tuple(library.documents())
+
+
+@pytest.fixture(scope="session")
+def monographs(whole_library: tuple[Document, ...]) -> tuple[Document, ...]:
     """Twelve documents of the starter library."""
-    chosen = tuple(d for d in library.documents() if d.id in SUBJECTS)
+    chosen = tuple(d for d in whole_library if d.id in SUBJECTS)
     assert len(chosen) == len(SUBJECTS)
     return chosen
 

@@ -1,6 +1,6 @@
 """Checks of the starter library's monographs; run as a script it prints what is wrong, by file.
 
-    python tests/retrieval/library_check.py [--ngrams] [FILE ...]
+python tests/retrieval/library_check.py [--ngrams] [FILE ...]
 """
 
 from __future__ import annotations

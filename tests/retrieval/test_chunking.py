@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval import chunking, library, sentences
+from retrieval import chunking, sentences
 from retrieval.types import Document, Passage, Section
 
 
@@ -83,8 +83,8 @@ def test_a_long_chinese_section_is_divided_too() -> None:
     assert max(len(p.text) for p in found) <= 1500
 
 
-def test_the_library_is_kept_whole() -> None:
-    documents = list(library.documents())
+def test_the_library_is_kept_whole(whole_library: tuple[Document, ...]) -> None:
+    documents = whole_library
     by_document: dict[str, list[Passage]] = {d.id: [] for d in documents}
     for passage in chunking.passages(documents):
         by_document[passage.document].append(passage)

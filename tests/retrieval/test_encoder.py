@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retrieval import library
 from retrieval.encoder import EMBEDDED, EMBEDDED_SHA256, Encoder, locate
 from retrieval.errors import ModelError
+from retrieval.types import Document
 
 TEXTS = (
     "Asthma",
@@ -27,8 +27,8 @@ LONG = "Warfarin interacts with many drugs. " * 100
 
 
 @pytest.fixture(scope="module")
-def various() -> list[str]:
-    sections = [s.text[:160] for d in library.documents() for s in d.sections]
+def various(whole_library: tuple[Document, ...]) -> list[str]:
+    sections = [s.text[:160] for d in whole_library for s in d.sections]
     return sorted(sections[:: len(sections) // 20], key=lambda text: text[::-1])
 
 
@@ -40,9 +40,7 @@ def test_vectors_equal_transformers_mean_pooling(exact: Encoder) -> None:
     folder = locate(EMBEDDED)
     model = BertModel.from_pretrained(folder, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    inputs = tokenizer(
-        texts, padding=True, truncation=True, max_length=256, return_tensors="pt"
-    )
+    inputs = tokenizer(texts, padding=True, truncation=True, max_length=256, return_tensors="pt")
     with torch.inference_mode():
         hidden = model(**inputs).last_hidden_state
     weight = inputs["attention_mask"][:, :, None].float()

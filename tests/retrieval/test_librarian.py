@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from retrieval import library
 from retrieval.encoder import Encoder
 from retrieval.index.store import Index
 from retrieval.librarian import Librarian
@@ -20,9 +19,11 @@ def librarian(searcher: Searcher) -> Librarian:
 
 
 @pytest.fixture(scope="module")
-def speller(tmp_path_factory: pytest.TempPathFactory, tiny: Encoder) -> Librarian:
+def speller(
+    tmp_path_factory: pytest.TempPathFactory, tiny: Encoder, whole_library: tuple[Document, ...]
+) -> Librarian:
     """A librarian over subjects whose names lie one syllable from their opposites."""
-    documents: list[Document] = [d for d in library.documents() if d.id in OPPOSITES]
+    documents = [d for d in whole_library if d.id in OPPOSITES]
     assert len(documents) == len(OPPOSITES)
     index = Index.build(tmp_path_factory.mktemp("spelling"), documents, tiny)
     return Librarian(Searcher(index, tiny))

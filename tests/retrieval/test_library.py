@@ -42,8 +42,8 @@ def check() -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def documents() -> list[Document]:
-    return list(library.documents())
+def documents(whole_library: tuple[Document, ...]) -> list[Document]:
+    return list(whole_library)
 
 
 def test_the_library_is_large_and_holds_every_kind(documents: list[Document]) -> None:

@@ -104,7 +104,9 @@ def test_a_damaged_archive_is_refused(tmp_path: Path, damage: str) -> None:
 
 
 def test_a_flipped_byte_anywhere_in_an_archive_is_refused(tmp_path: Path) -> None:
-    whole = gzip.compress("".join(f'{{"_id": "{n}", "text": "{n * n}"}}\n' for n in range(99)).encode())
+    whole = gzip.compress(
+        "".join(f'{{"_id": "{n}", "text": "{n * n}"}}\n' for n in range(99)).encode()
+    )
     for at in range(10, len(whole) - 4, 7):
         flipped = bytearray(whole)
         flipped[at] ^= 0xFF

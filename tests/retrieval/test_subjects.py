@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval import chunking, library
+from retrieval import chunking
 from retrieval.subjects import Subjects
-from retrieval.types import Passage
+from retrieval.types import Document, Passage
 
 
 @pytest.fixture(scope="module")
-def subjects() -> Subjects:
-    return Subjects(chunking.passages(library.documents()))
+def subjects(whole_library: tuple[Document, ...]) -> Subjects:
+    return Subjects(chunking.passages(whole_library))
 
 
 def passage(title: str, *synonyms: str, kind: str = "condition") -> Passage:
@@ -132,10 +132,12 @@ def test_a_bracket_in_a_name_may_be_left_out() -> None:
     assert [m.documents for m in found.find("albuterol dose")] == [("albuterol (salbutamol)",)]
 
 
-def test_every_document_is_found_by_its_own_title(subjects: Subjects) -> None:
+def test_every_document_is_found_by_its_own_title(
+    subjects: Subjects, whole_library: tuple[Document, ...]
+) -> None:
     missed = [
         document.id
-        for document in library.documents()
+        for document in whole_library
         if document.id not in {d for m in subjects.find(document.title) for d in m.documents}
     ]
     assert missed == []

@@ -94,5 +94,7 @@ def _ask(console: Console, assistant: Assistant, session: Session, turn: Turn) -
         console.print(f"  [{path.name}]")
     console.print()
     attachments = [assistant.accept_file(session, path) for path in turn.files]
-    console.print(render.answer(assistant.answer(turn.question, attachments, session)))
+    seen = [past.answer.record for past in session.turns if past.answer.record is not None]
+    answer = assistant.answer(turn.question, attachments, session)
+    console.print(render.answer(answer, seen=seen))
     console.print()

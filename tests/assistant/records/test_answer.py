@@ -76,7 +76,9 @@ def test_lines_are_verbatim(question: str) -> None:
         assert text.strip() == text
 
 
-@pytest.mark.parametrize("question", ["Is she on a statin?", "What is her favourite colour?", "Has she ever had gout?"])
+@pytest.mark.parametrize(
+    "question", ["Is she on a statin?", "What is her favourite colour?", "Has she ever had gout?"]
+)
 def test_silence_where_the_record_says_nothing(question: str) -> None:
     assert sentences(RECORD, question) == []
 
@@ -90,7 +92,8 @@ def test_the_summary_has_every_kind() -> None:
         assert part.lines
         for line in part.lines:
             assert RECORD.text[line.start : line.end] == line.text
-    assert [tuple(line) for part in parts for line in part.lines][:12] == sentences(RECORD, "Summarise this record")  # fmt: skip
+    told = dict.fromkeys(tuple(line) for part in parts for line in part.lines)
+    assert list(told) == sentences(RECORD, "Summarise this record")
 
 
 @pytest.mark.parametrize(

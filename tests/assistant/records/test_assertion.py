@@ -16,6 +16,8 @@ CASES = [
     ("Pneumonia was ruled out.", "pneumonia", "negated"),
     ("Pulmonary embolism is unlikely.", "pulmonary embolism", "negated"),
     ("Negative for nausea and vomiting.", "vomiting", "negated"),
+    ("Negative rash, negative jaundice.", "jaundice", "negated"),
+    ("Troponin negative, chest pain persists.", "chest pain", "present"),
     ("Fever: none.", "fever", "negated"),
     ("Never had a stroke.", "stroke", "negated"),
     ("CT head without hemorrhage.", "bleeding", "negated"),

@@ -61,6 +61,8 @@ def test_dates_are_normalised(text: str, iso: str) -> None:
     assert [date.iso for date in find(text)] == [iso]
 
 
-@pytest.mark.parametrize("text", ["BP 142/88", "5/5 strength", "3.5-5.1", "13/45/2024", "stage 3-4"])
+@pytest.mark.parametrize(
+    "text", ["BP 142/88", "5/5 strength", "3.5-5.1", "13/45/2024", "stage 3-4"]
+)
 def test_what_is_no_date(text: str) -> None:
     assert find(text) == ()

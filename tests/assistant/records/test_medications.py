@@ -73,17 +73,27 @@ def test_as_needed_with_its_reason() -> None:
 def test_an_allergy_is_no_medication() -> None:
     record = read_record("Allergic to penicillin (rash) and sulfa.", "note")
     assert record.of("medication") == ()
-    assert [(f.name, f.assertion, dict(f.attributes).get("reaction")) for f in record.of("allergy")] == [
+    assert [
+        (f.name, f.assertion, dict(f.attributes).get("reaction")) for f in record.of("allergy")
+    ] == [
         ("penicillin", "present", "rash"),
         ("sulfonamide", "present", None),
     ]
 
 
-@pytest.mark.parametrize("text", ["NKDA", "No known drug allergies.", "Allergies: none", "ALLERGIES\nNone"])
+@pytest.mark.parametrize(
+    "text", ["NKDA", "No known drug allergies.", "Allergies: none", "ALLERGIES\nNone"]
+)
 def test_no_known_allergies_is_a_denied_allergy(text: str) -> None:
     (fact,) = read_record(text, "note").of("allergy")
     assert fact.assertion == "negated"
     assert fact.name.startswith("no known")
+
+
+def test_what_is_tolerated_is_no_allergy() -> None:
+    record = read_record("Allergies: PCN, but has tolerated cephalosporins in the past.", "note")
+    found = {fact.name: fact.assertion for fact in record.of("allergy")}
+    assert found == {"penicillin": "present", "cephalosporin": "negated"}
 
 
 def test_an_allergy_of_the_mother_is_hers() -> None:

@@ -62,7 +62,9 @@ def test_the_most_urgent_wins() -> None:
     assert found.kind == "cardiac arrest"
 
 
-@pytest.mark.parametrize("text", ["", "   ", "?", "a" * 10_000, "吃" * 3000, "chest " * 2000, "(" * 5000])
+@pytest.mark.parametrize(
+    "text", ["", "   ", "?", "a" * 10_000, "吃" * 3000, "chest " * 2000, "(" * 5000]
+)
 def test_odd_messages_are_calm_and_quick(text: str) -> None:
     started = time.process_time()
     assert triage(text) is None

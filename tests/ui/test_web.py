@@ -1,0 +1,246 @@
+"""The page in a real browser, against the real assistant."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.ui.conftest import COMMAND, environment
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+CHROMIUM = os.environ.get("AUSCULT_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+         "--disable-background-networking", "--disable-component-update"]  # fmt: skip
+WAIT_MS = 240_000
+RECORD = """Problems: hypertension, type 2 diabetes.
+Allergies: penicillin (rash).
+Medications: lisinopril 10 mg daily.
+Note: <script>document.title = "owned"</script><img src=x onerror="document.title='owned'">
+"""
+
+
+@pytest.fixture(scope="module")
+def address(state: Path) -> Iterator[str]:
+    """Serve the page on a free port until the module is done."""
+    with subprocess.Popen(
+        [*COMMAND, "chat", "--port", "0", "--no-browser"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=state,
+        env=environment(state),
+    ) as server:  # fmt: skip
+        assert server.stdout is not None
+        line = server.stdout.readline()
+        found = re.search(r"http://127\.0\.0\.1:\d+/", line)
+        assert found, line + server.stdout.read()
+        yield found.group()
+        server.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(20)
+        server.kill()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    if not Path(CHROMIUM).is_file():
+        pytest.skip(f"there is no Chromium at {CHROMIUM}; set AUSCULT_CHROMIUM")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Any, address: str) -> Iterator[Any]:
+    """Open the page in a fresh browser profile; nothing may be asked of another server."""
+    with opened(chromium, address, (1280, 860)) as page:
+        elsewhere: list[str] = []
+        page.on("request", lambda r: elsewhere.append(r.url) if outside(r.url, address) else None)
+        yield page
+        assert not elsewhere
+
+
+def outside(url: str, address: str) -> bool:
+    return not url.startswith((address, "data:", "blob:"))
+
+
+@contextlib.contextmanager
+def opened(chromium: Any, address: str, size: tuple[int, int], **options: Any) -> Iterator[Any]:
+    context = chromium.new_context(viewport={"width": size[0], "height": size[1]}, **options)
+    page = context.new_page()
+    page.set_default_timeout(WAIT_MS)
+    page.goto(address)
+    page.wait_for_selector("#au-box textarea")
+    # The line is there until models and index are loaded.
+    page.wait_for_function("() => !document.querySelector('#au-status p')", timeout=WAIT_MS)
+    yield page
+    context.close()
+
+
+def ask(page: Any, words: str, *files: dict[str, Any]) -> Any:
+    """Send a message as a user does; return the answer once it is whole."""
+    answers = page.locator(".au-answer")
+    before = answers.count()
+    if files:
+        page.set_input_files("#au-box input[type=file]", list(files))
+        page.wait_for_selector("#au-box .thumbnail-item")
+    page.fill("#au-box textarea", words)
+    page.keyboard.press("Enter")
+    page.wait_for_function(
+        "n => { const all = [...document.querySelectorAll('.au-answer')];"
+        " return all.length > n && all.at(-1).dataset.state !== 'busy'; }",
+        arg=before,
+        timeout=WAIT_MS,
+    )
+    # The composer is given back when the turn is over.
+    page.wait_for_selector("#au-box textarea:enabled")
+    return answers.last
+
+
+def film(name: str = "film.png") -> dict[str, Any]:
+    """Return a picture as an upload: what it shows is the image tool's to judge."""
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    grey = np.linspace(20, 220, 256 * 256).reshape(256, 256).astype("uint8")
+    out = io.BytesIO()
+    Image.fromarray(grey).save(out, "PNG")
+    return {"name": name, "mimeType": "image/png", "buffer": out.getvalue()}
+
+
+def test_an_answer_streams_in_and_its_passage_opens_with_the_quote_marked(page: Any) -> None:
+    answer = ask(page, "How is gout treated?")
+    chips = answer.locator(".au-cite")
+    assert chips.count() >= 1
+    assert answer.locator(".au-sources li").count() >= 1
+    chips.first.click()
+    panel = page.locator(".au-panel:popover-open")
+    panel.wait_for()
+    quote = panel.locator("mark").inner_text()
+    assert len(quote) > 10
+    assert quote in panel.locator(".au-passage").inner_text()
+    assert " ".join(quote.split()) in " ".join(answer.inner_text().split())
+    assert panel.locator("a.au-open").get_attribute("href").startswith("http")
+    panel.locator(".au-close").click()
+    panel.wait_for(state="hidden")
+
+
+def test_a_citation_can_be_opened_and_left_by_keyboard_alone(page: Any) -> None:
+    answer = ask(page, "What are the symptoms of gout?")
+    answer.locator(".au-cite").first.focus()
+    page.keyboard.press("Enter")
+    panel = page.locator(".au-panel:popover-open")
+    panel.wait_for()
+    assert page.evaluate("() => document.activeElement.className") == "au-close"
+    page.keyboard.press("Escape")
+    panel.wait_for(state="hidden")
+    assert page.evaluate("() => document.activeElement.className") == "au-cite"
+
+
+def test_a_film_gets_a_card_with_both_pictures_or_a_refusal(page: Any) -> None:
+    answer = ask(page, "Is there pneumonia on this film?", film())
+    card = answer.locator(".au-finding")
+    card.wait_for()
+    assert "Research use only" in card.inner_text()
+    assert card.get_by_alt_text("Original").evaluate("e => e.naturalWidth") > 0
+    if card.get_attribute("data-refused") == "false":
+        assert card.locator("[role=meter]").count() == 1
+        assert card.locator("img").count() == 2
+    else:
+        assert "Not judged" in card.inner_text()
+    assert page.locator(".au-question img").count() == 1
+
+
+def test_a_record_is_shown_as_tables_and_nothing_in_it_runs(page: Any) -> None:
+    upload = {"name": "note.txt", "mimeType": "text/plain", "buffer": RECORD.encode()}
+    answer = ask(page, "What are the allergies and medications?", upload)
+    record = answer.locator(".au-record")
+    record.wait_for()
+    assert "penicillin" in record.inner_text()
+    assert record.locator("[data-assertion=present]").count() >= 2
+    answer = ask(page, "<img src=x onerror=\"document.title='owned'\"> What is gout?")
+    assert page.title() == "Auscult"
+    assert page.locator("#au-chat script").count() == 0
+    assert page.locator("#au-chat img[src=x]").count() == 0
+    assert page.locator(".au-said").last.inner_text().startswith("<img src=x")
+
+
+def test_a_question_that_the_library_cannot_answer_is_declined(page: Any) -> None:
+    answer = ask(page, "Who won the football world cup in 1974?")
+    assert answer.locator(".au-abstained").count() == 1
+    assert answer.locator(".au-cite").count() == 0
+
+
+def test_an_emergency_stands_on_top(page: Any) -> None:
+    answer = ask(page, "My father suddenly has a drooping face and slurred speech, what is it?")
+    first = answer.locator("> *").first
+    assert first.get_attribute("class") == "au-emergency"
+
+
+def test_a_file_that_cannot_be_used_is_refused_in_the_chat(page: Any) -> None:
+    upload = {"name": "x.png", "mimeType": "image/png", "buffer": b"no picture at all"}
+    answer = ask(page, "What is on it?", upload)
+    assert "named .png" in answer.locator(".au-error").inner_text()
+
+
+def test_an_example_can_be_asked_and_a_new_conversation_begun(page: Any) -> None:
+    page.locator("#au-chat .example").first.click()
+    page.wait_for_selector(".au-answer[data-state=done]")
+    assert page.locator(".au-question").count() == 1
+    page.click("#au-new")
+    page.wait_for_selector(".au-question", state="detached")
+    page.wait_for_selector("#au-chat .example")
+
+
+def test_an_upload_is_served_to_its_own_browser_only(
+    chromium: Any, page: Any, address: str
+) -> None:
+    with page.expect_response(lambda r: "/gradio_api/upload" in r.url) as uploaded:
+        page.set_input_files("#au-box input[type=file]", [film("mine.png")])
+    (path,) = uploaded.value.json()
+    url = f"{address}gradio_api/file={path}"
+    assert page.request.get(url).status == 200
+    other = chromium.new_context()
+    assert other.request.get(url).status == 404
+    other.close()
+    ask(page, "Is there pneumonia?")
+    assert not Path(path).exists()
+
+
+def test_a_phone_can_do_it_all_without_scrolling_sideways(chromium: Any, address: str) -> None:
+    with opened(chromium, address, (390, 844), color_scheme="dark", has_touch=True) as page:
+        answer = ask(page, "How is gout treated?")
+        answer.locator(".au-cite").first.tap()
+        panel = page.locator(".au-panel:popover-open")
+        panel.wait_for()
+        box = panel.bounding_box()
+        assert box["width"] == 390
+        assert box["y"] + box["height"] <= 845
+        page.keyboard.press("Escape")
+        upload = {"name": "note.txt", "mimeType": "text/plain", "buffer": RECORD.encode()}
+        ask(page, "Which medications?", upload)
+        wide = "() => document.scrollingElement.scrollWidth"
+        assert page.evaluate(wide) <= 390
+        assert (
+            page.evaluate("() => document.querySelector('#au-chat [role=log]').scrollWidth") <= 390
+        )
+
+
+def test_a_chinese_browser_gets_a_chinese_page(chromium: Any, address: str) -> None:
+    with opened(chromium, address, (1280, 860), locale="zh-CN") as page:
+        page.wait_for_function("() => document.body.innerText.includes('新对话')")
+        assert (
+            page.locator("#au-box textarea").get_attribute("placeholder")
+            == "输入问题，或附上胸片、病历"
+        )
