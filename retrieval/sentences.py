@@ -41,9 +41,11 @@ def _ends(text: str, match: re.Match[str]) -> bool:
         return True
     if following[1].islower():
         return False
-    word = text[: match.start()].rsplit(None, 1)[-1:] or [""]
-    bare = word[0].strip("([\"'").lower()
-    return bare not in _ABBREVIATIONS and not re.fullmatch(r"[a-z]|([a-z]\.)+[a-z]", bare)
+    before = text[max(0, match.start() - 80) : match.start()].split()
+    bare = before[-1].strip("([\"'").lower() if before else ""
+    if re.fullmatch(r"[aefghj-z]", bare) and bare != "k":  # an initial opens or follows a name
+        return len(before) > 1 and not before[-2][0].isupper()
+    return bare not in _ABBREVIATIONS and not re.fullmatch(r"([a-z]\.)+[a-z]", bare)
 
 
 def _add(out: list[Sentence], text: str, start: int, end: int) -> None:

@@ -112,7 +112,7 @@ def select(found: Found, evidence: Sequence[Evidence], librarian: Librarian) -> 
     reason = _too_weak(need, candidates)
     if reason:
         return Selection((), reason)
-    chosen = _pick(need, candidates)
+    chosen = _pick(need, _on_subject(need, candidates, librarian))
     return Selection(tuple(Quote(c.text, c.evidence.key) for c in chosen))
 
 
@@ -128,13 +128,16 @@ def _need(found: Found, librarian: Librarian) -> _Need:
             continue
         frequency = len(librarian.searcher.index.lexical.search(lower, total))
         specifics[word.stem] = math.log(1 + total / (1 + frequency))
+    overview = set(found.aspects) <= {"definition"} and not specifics
     return _Need(
-        aspects=tuple(a for a in found.aspects if a not in aspects.POPULATIONS),
+        aspects=tuple(
+            a for a in found.aspects if a not in aspects.POPULATIONS and not overview
+        ),
         populations=tuple(a for a in found.aspects if a in aspects.POPULATIONS),
         subjects=_distinct(found.mentions),
         specifics=specifics,
         about=_about(found.mentions, librarian),
-        overview=set(found.aspects) <= {"definition"} and not specifics,
+        overview=overview,
     )
 
 
@@ -213,6 +216,22 @@ def _score(
         candidate.total = sum(WEIGHTS[name] * value for name, value in features.items())
 
 
+def _on_subject(
+    need: _Need, candidates: Sequence[_Candidate], librarian: Librarian
+) -> Sequence[_Candidate]:
+    """Leave out sentences that neither stand in a subject's document nor name a subject."""
+    owned = {d for mention in need.subjects for d in mention.documents}
+    forms = [
+        set(words.stems(name)) for d in owned for name in librarian.subjects.names_of.get(d, ())
+    ]
+    kept = [
+        c
+        for c in candidates
+        if c.evidence.document in owned or any(form <= c.stems for form in forms)
+    ]
+    return kept or candidates
+
+
 def _features(need: _Need, names: list[list[set[str]]], candidate: _Candidate) -> dict[str, float]:
     own = [candidate.evidence.document in mention.documents for mention in need.subjects]
     mine = any(own)
@@ -223,7 +242,7 @@ def _features(need: _Need, names: list[list[set[str]]], candidate: _Candidate) -
     return {
         "relevance": candidate.relevance,
         "subject": float(mine),
-        "aspect": float(exact and (mine or not need.subjects)),
+        "aspect": exact * (1.0 if mine else 0.0 if need.subjects else 0.25),
         "near_aspect": float(near and not exact and mine),
         "overview": _OVERVIEW.get(candidate.aspect, 0.0) if overview else 0.0,
         "population": _population(need, candidate),
@@ -236,8 +255,8 @@ def _features(need: _Need, names: list[list[set[str]]], candidate: _Candidate) -
 
 
 # What an overview adds to a definition: the first sentence of these sections.
-_OVERVIEW = {"definition": 1.0, "symptoms": 0.4, "causes": 0.35, "diagnosis": 0.35, "treatment": 0.4, "uses": 0.4,
-             "results": 0.3, "dose": 0.2, "mechanism": 0.2}  # fmt: skip
+_OVERVIEW = {"definition": 1.0, "symptoms": 0.75, "causes": 0.65, "diagnosis": 0.65,
+             "treatment": 0.75, "uses": 0.75, "results": 0.65, "dose": 0.4}  # fmt: skip
 
 _POPULATION_STEMS = {
     "children": {words.stem(w) for w in ["child", "children", "infant", "infants", "neonate", "newborn", "adolescents", "paediatric", "pediatric", "babies", "boys", "girls"]},

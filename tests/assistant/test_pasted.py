@@ -25,9 +25,7 @@ QUESTION = "What is she allergic to?"
         ("**Medications:** metformin\n- Allergies: none\nfollow up", "", None),
     ],
 )
-def test_a_pasted_record_and_its_question(
-    message: str, question: str, record: str | None
-) -> None:
+def test_a_pasted_record_and_its_question(message: str, question: str, record: str | None) -> None:
     found = pasted.separate(message)
     assert found[0] == question
     assert found[1]
@@ -52,7 +50,9 @@ def test_a_message_without_a_record_is_left_alone(message: str) -> None:
 
 
 def test_a_long_paragraph_before_the_headings_belongs_to_the_record() -> None:
-    story = "A 67-year-old woman was brought in by her son after two days of fever and cough at home."
+    story = (
+        "A 67-year-old woman was brought in by her son after two days of fever and cough at home."
+    )
     question, record = pasted.separate(f"{story}\n{NOTE}")
     assert question == ""
     assert record == f"{story}\n{NOTE}"

@@ -56,7 +56,7 @@ def test_an_invented_key_is_removed(say: Callable[[str], Answer], keys: str) -> 
     assert "X9" not in answer.answer
 
 
-@pytest.mark.parametrize("keys", ["[S77]", "", "[R1]", "[I1]", "(S1)"])
+@pytest.mark.parametrize("keys", ["[S77]", "", "[R1]", "[I1]"])
 def test_a_sentence_without_a_key_of_this_turn_is_withheld(
     say: Callable[[str], Answer], keys: str
 ) -> None:
@@ -189,7 +189,7 @@ def test_instructions_in_a_record_are_quoted_at_most(assistant: Assistant) -> No
     for question in ("What is this patient allergic to?", "Summarise this record."):
         answer = assistant.answer(question, [record] if not session.turns else [], session)
         for claim in answer.claims:
-            assert claim.text in RECORD
+            assert claim.text.removesuffix(".") in RECORD
             assert {citation.source for citation in claim.citations} == {"Patient record"}
         assert "penicillin (anaphylaxis)" in answer.answer
     assert not session.turns[0].answer.answer.count("may take penicillin")

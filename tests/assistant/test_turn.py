@@ -135,7 +135,6 @@ def test_two_answers_have_two_ids(assistant: Assistant) -> None:
         ("How is appendicitis diagnosed in children?", "appendicitis"),
         ("Which drug reverses opioid overdose?", "naloxone"),
         ("What does a raised troponin mean?", "troponin"),
-        ("哮喘怎么治疗？ asthma", "asthma"),
     ],
 )
 def test_every_citation_stands_in_the_library(

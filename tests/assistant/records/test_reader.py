@@ -63,7 +63,7 @@ def test_a_fhir_bundle_becomes_text_with_facts() -> None:
         ("problem", "hypertension", "present"), ("problem", "pneumonia", "historical"),
         ("problem", "asthma", "negated"), ("medication", "metformin", "present"),
         ("medication", "aspirin", "historical"), ("allergy", "penicillin", "present"),
-        ("lab", "potassium", "present"), ("lab", "blood pressure", "present"),
+        ("lab", "potassium", "present"), ("vital", "blood pressure", "present"),
         ("procedure", "appendectomy", "historical"), ("problem", "breast cancer", "family"),
     }  # fmt: skip
     assert dict(found["lab", "potassium"].attributes)["flag"] == "high"
