@@ -80,6 +80,7 @@ def _loop(
     began = time.perf_counter()
     yield StepStarted("plan")
     name = "plan"
+    pending = 0
     for update in graph.stream(
         {"messages": list(messages)}, {"recursion_limit": _MAX_STEPS}, stream_mode="updates"
     ):
@@ -93,16 +94,18 @@ def _loop(
                     yield ToolCalled(call["name"], arguments)
                 if not calls:
                     return
+                pending = len(calls)
                 name = ", ".join(dict.fromkeys(call["name"] for call in calls))
                 yield StepStarted(name)
                 began = time.perf_counter()
             elif message.type == "tool":
                 yield _returned(message, outcome)
-        if name != "write" and _is_tools(update):
-            yield _finished(name, began, outcome)
-            name = "write"
-            yield StepStarted(name)
-            began = time.perf_counter()
+                pending -= 1
+                if pending == 0:  # tools run side by side and return one by one
+                    yield _finished(name, began, outcome)
+                    name = "write"
+                    yield StepStarted(name)
+                    began = time.perf_counter()
 
 
 def _graph(model: BaseChatModel, context: TurnContext) -> Any:
@@ -133,10 +136,6 @@ def _system_prompt() -> str:
 
 def _new_messages(update: dict[str, Any]) -> list[Any]:
     return [m for part in update.values() if part for m in part.get("messages", [])]
-
-
-def _is_tools(update: dict[str, Any]) -> bool:
-    return any(m.type == "tool" for m in _new_messages(update))
 
 
 def _text(message: Any) -> str:

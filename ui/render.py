@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from assistant.types import Answer, Citation, Fact, Finding, Record
-from ui import marks
+from ui import facts, marks
 
 if TYPE_CHECKING:
     from assistant.doctor import Check
@@ -190,20 +190,18 @@ def _record(record: Record, *, known: bool) -> RenderableType:
         return head.append(": its facts are above.")
     parts: list[RenderableType] = [head]
     for kind, title in _TABLES:
-        facts = [fact for fact in record.facts if fact.kind == kind]
-        if facts:
-            parts.append(table((title, "assertion", "details", "span"), map(_fact_row, facts)))
+        rows = [_fact_row(fact) for fact in record.facts if fact.kind == kind]
+        if rows:
+            parts.append(table((title, "assertion", "details", "span"), rows))
     if len(parts) == 1:
         parts.append(Text("No facts were recognised in it."))
     return Group(*parts)
 
 
 def _fact_row(fact: Fact) -> tuple[str, str, str, str]:
-    words = " ".join(fact.text.split())
-    name = (
-        f"{words} ({fact.name})" if fact.name and fact.name.lower() not in words.lower() else words
-    )
-    details = ", ".join(f"{key} {value}" for key, value in fact.attributes if value)
+    known = facts.known_as(fact)
+    name = facts.said(fact) + (f" ({known})" if known else "")
+    details = ", ".join(f"{key} {value}" for key, value in facts.details(fact))
     return name, fact.assertion, details, f"{fact.start}-{fact.end}"
 
 

@@ -9,7 +9,7 @@ import base64
 from collections.abc import Mapping, Sequence
 
 from assistant.types import Answer, Fact, Finding, Record
-from ui import web_html
+from ui import facts, web_html
 
 KINDS = ("problem", "medication", "allergy", "lab", "vital", "procedure")
 
@@ -86,11 +86,11 @@ def record(value: Record, words: Mapping[str, str], *, folded: bool) -> str:
     text = web_html.text
     tables = ""
     for kind in KINDS:
-        facts = [fact for fact in value.facts if fact.kind == kind]
-        if facts:
-            rows = "".join(_row(fact, words) for fact in facts)
+        found = [fact for fact in value.facts if fact.kind == kind]
+        if found:
+            rows = "".join(_row(fact, words) for fact in found)
             tables += (
-                f'<table><caption>{text(words[kind])} <span class="au-quiet">{len(facts)}</span>'
+                f'<table><caption>{text(words[kind])} <span class="au-quiet">{len(found)}</span>'
                 f"</caption><thead><tr><th>{text(words['fact'])}</th><th>{text(words['assertion'])}"
                 f"</th><th>{text(words['details'])}</th><th>{text(words['place'])}</th></tr></thead>"
                 f"<tbody>{rows}</tbody></table>"
@@ -105,17 +105,14 @@ def record(value: Record, words: Mapping[str, str], *, folded: bool) -> str:
 
 def _row(fact: Fact, words: Mapping[str, str]) -> str:
     text = web_html.text
-    said = " ".join(fact.text.split())
-    known = ""
-    if fact.name and fact.name.lower() not in said.lower():
-        known = f' <span class="au-quiet">{text(fact.name)}</span>'
+    known = facts.known_as(fact)
+    known = f' <span class="au-quiet">{text(known)}</span>' if known else ""
     details = "".join(
-        f"<span><small>{text(key)}</small> {text(item)}</span>"
-        for key, item in fact.attributes
-        if item
+        f"<span><small>{text(key)}</small> {text(value)}</span>"
+        for key, value in facts.details(fact)
     )
     return (
-        f"<tr><td>{text(said)}{known}</td>"
+        f"<tr><td>{text(facts.said(fact))}{known}</td>"
         f'<td><span class="au-chip" data-assertion="{text(fact.assertion)}">'
         f"{text(words[fact.assertion])}</span></td>"
         f'<td class="au-details">{details}</td>'

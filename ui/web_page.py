@@ -28,6 +28,7 @@ Message = dict[str, Any]
 CONCURRENCY = 16
 QUEUE = 256
 STATUS_EVERY_S = 1.0
+IDLE_S = 0.02
 # Gradio follows an answer only for a reader who is at the end; one who asks wants to be there.
 _TO_END = """() => { setTimeout(() => {
   const log = document.querySelector('#au-chat [role=log]');
@@ -122,6 +123,8 @@ def build(
         box.stop(handlers.stop, [state], None, queue=False, **quiet)
         new.click(handlers.new, [state], [chat, box, state], **quiet)
     page.queue(default_concurrency_limit=CONCURRENCY, max_size=QUEUE, api_open=False)
+    # Gradio looks for work a thousand times a second, which keeps an idle processor awake.
+    page._queue.sleep_when_free = IDLE_S
     return page
 
 

@@ -31,18 +31,21 @@ def build(context: TurnContext) -> BaseTool:
 
 def statements(name: str, finding: Finding) -> list[str]:
     """Return the sentences that say what a finding says, and no more."""
-    if finding.refused or finding.operating_point is None or finding.probability is None:
+    if finding.refused or finding.probability is None:
         return [f"{name} was not judged: {finding.reason.rstrip('.')}."]
-    point = finding.operating_point
     out = [
         f"The image classifier gives {name} a calibrated probability of "
-        f"{finding.probability:.2f} for {finding.label}.",
+        f"{in_words(finding.probability)} for {finding.label}.",
         f"{finding.reason.rstrip('.')}.",
-        f"At its operating point of {point.threshold:.2f} the classifier had a sensitivity of "
-        f"{point.sensitivity:.2f} and a specificity of {point.specificity:.2f} "
-        f"({point.measured_on.rstrip('.')}).",
     ]
-    return out + [f"{note.rstrip('.')}." for note in finding.notes]
+    return out + [f"{note.rstrip('.')}." for note in finding.notes[:1]]
+
+
+def in_words(probability: float) -> str:
+    """Return a probability with two digits, never as a certainty."""
+    if probability > 0.99:
+        return "more than 0.99"
+    return "less than 0.01" if probability < 0.01 else f"{probability:.2f}"
 
 
 def _evidence(attachment: Attachment, finding: Finding) -> list[Evidence]:

@@ -65,7 +65,7 @@ def _grey(picture: Image.Image) -> tuple[np.ndarray, float, str]:
     note = ""
     if picture.mode in ("P", "PA", "LA", "RGBA", "RGBa", "La"):
         layered = picture.convert("RGBA")
-        if layered.getchannel("A").getextrema()[0] < 255:
+        if np.asarray(layered.getchannel("A")).min() < 255:
             note = "its transparent parts were laid on black"
             black = Image.new("RGBA", layered.size, (0, 0, 0, 255))
             layered = Image.alpha_composite(black, layered)

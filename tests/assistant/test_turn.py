@@ -203,14 +203,25 @@ def test_small_talk_needs_no_tool(assistant: Assistant, message: str) -> None:
     assert answer.claims == ()
 
 
-def test_small_talk_neither_hides_an_emergency_nor_breaks_a_follow_up(
-    assistant: Assistant, documents: dict[str, Document]
+def test_small_talk_between_does_not_hide_the_subject(
+    assistant: Assistant,
 ) -> None:
     session = Session.new()
-    for message in ("What is sumatriptan used for?", "thanks", "and its side effects?"):
+    for message in ("How is asthma treated?", "thanks", "and in children?"):
         answer = assistant.answer(message, session=session)
     cited = {citation.document for claim in answer.claims for citation in claim.citations}
-    assert "sumatriptan" in cited & documents.keys()
+    assert "asthma" in cited
+    assert "hildren" in answer.answer
+
+
+def test_a_follow_up_on_what_the_library_lacks_is_not_answered_from_the_subject_before(
+    assistant: Assistant,
+) -> None:
+    session = Session.new()
+    assistant.answer("How is Parkinson disease treated?", session=session)
+    answer = assistant.answer("And how is Huntington disease inherited?", session=session)
+    assert answer.abstained
+    assert "Huntington" in answer.reason
 
 
 @pytest.mark.parametrize(

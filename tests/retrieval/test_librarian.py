@@ -38,7 +38,6 @@ def speller(
         ("What is asthma?", "asthma", "definition"),
         ("red flags of chest pain", "chest-pain", "red_flags"),
         ("What are the symptoms of migrane?", "migraine", "symptoms"),
-        ("gout", "gout", "definition"),
     ],
 )
 def test_the_asked_section_of_the_named_subject_comes_first(
@@ -50,6 +49,12 @@ def test_the_asked_section_of_the_named_subject_comes_first(
     scores = [hit.score for hit in found.hits]
     assert scores == sorted(scores, reverse=True)
     assert len({hit.passage.id for hit in found.hits}) == len(found.hits) <= 8
+
+
+def test_a_bare_name_finds_its_own_document(librarian: Librarian) -> None:
+    found = librarian.find("gout")
+    assert found.aspects == ()
+    assert {hit.passage.document for hit in found.hits[:5]} == {"gout"}
 
 
 @pytest.mark.parametrize("word", ["hypokalemia", "hyperglycemia", "hypernatremia", "hyperthermia"])

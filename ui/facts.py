@@ -1,0 +1,31 @@
+"""A record's facts as words for a reader: the same on page and terminal."""
+
+from __future__ import annotations
+
+from assistant.types import Fact
+
+# Attributes that only make sense together with the one they measure.
+_MEASURED = ("dose", "value")
+
+
+def said(fact: Fact) -> str:
+    """Return the record's own words on one line."""
+    return " ".join(fact.text.split())
+
+
+def known_as(fact: Fact) -> str:
+    """Return the normalised name where the record's own words do not hold it, else ""."""
+    return "" if fact.name.lower() in said(fact).lower() else fact.name
+
+
+def details(fact: Fact) -> list[tuple[str, str]]:
+    """Return (name, value) of a fact's attributes; a number carries its unit."""
+    given = {key: value for key, value in fact.attributes if value}
+    unit = given.pop("unit", "")
+    out = []
+    for key, value in given.items():
+        shown = f"{value} {unit}" if unit and key in _MEASURED else value
+        out.append((key.replace("_", " "), shown))
+    if unit and not any(key in given for key in _MEASURED):
+        out.append(("unit", unit))
+    return out
