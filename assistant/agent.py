@@ -119,9 +119,7 @@ def _graph(model: BaseChatModel, context: TurnContext) -> Any:
         try:
             return handler(request)
         except ToolError as error:
-            return ToolMessage(
-                str(error), tool_call_id=request.tool_call["id"], status="error"
-            )
+            return ToolMessage(str(error), tool_call_id=request.tool_call["id"], status="error")
 
     package = "assistant.tools"
     tools = [plugins.load(package, name).build(context) for name in plugins.names(package)]

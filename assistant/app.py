@@ -144,9 +144,7 @@ class Assistant:
         extra = list(attachments)
         if record:
             number = len(session.attachments) + len(extra) + 1
-            extra.append(
-                intake.accept("pasted record.txt", record.encode(), self.settings, number)
-            )
+            extra.append(intake.accept("pasted record.txt", record.encode(), self.settings, number))
         return question, extra
 
     def _model(self) -> BaseChatModel:
@@ -181,7 +179,11 @@ class Assistant:
 
         abstained = not outcome.claims
         reason = outcome.reason or "The chat model gave no answer." if abstained else ""
-        text = _paragraphs(outcome) if outcome.claims else f"I can't answer that from what I have. {reason}"
+        text = (
+            _paragraphs(outcome)
+            if outcome.claims
+            else f"I can't answer that from what I have. {reason}"
+        )
         return Answer(
             id=uuid.uuid4().hex,
             answer=text,

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from retrieval.errors import AuscultError, ConfigError, InputError, ModelError
 
-__all__ = ["AttachmentError", "AuscultError", "ConfigError", "InputError", "ModelError", "ToolError"]
+__all__ = [
+    "AttachmentError",
+    "AuscultError",
+    "ConfigError",
+    "InputError",
+    "ModelError",
+    "ToolError",
+]
 
 
 class ToolError(AuscultError):

@@ -130,10 +130,12 @@ def fingerprint(resources: Resources) -> str:
 
 
 def _librarian(resources: Resources, index: Any) -> Librarian:
+    from assistant.records import drug_names
     from retrieval.librarian import Librarian
     from retrieval.search import Searcher
 
-    return Librarian(Searcher(index, resources.encoder, resources.scorer))
+    searcher = Searcher(index, resources.encoder, resources.scorer)
+    return Librarian(searcher, drug_names.is_name)
 
 
 def _expand(paths: Sequence[Path]) -> list[Path]:

@@ -57,7 +57,9 @@ class Settings(BaseModel):
         2048, ge=256, description="Memory that decoding an upload may take, in MB."
     )
     host: str = Field("127.0.0.1", description="Address that the chat page listens on.")
-    port: int = Field(7860, ge=0, le=65535, description="Port of the chat page; 0 picks a free one.")
+    port: int = Field(
+        7860, ge=0, le=65535, description="Port of the chat page; 0 picks a free one."
+    )
 
 
 def load(

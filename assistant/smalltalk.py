@@ -22,5 +22,10 @@ def reply(message: str) -> str | None:
     """Return the fixed reply to small talk, or None where the message is anything else."""
     for name, pattern in _COMPILED:
         if pattern.fullmatch(message.strip()):
-            return resources.files("assistant.prompts").joinpath(f"{name}.md").read_text("utf-8").strip()
+            return (
+                resources.files("assistant.prompts")
+                .joinpath(f"{name}.md")
+                .read_text("utf-8")
+                .strip()
+            )
     return None

@@ -34,7 +34,9 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("uses", r"uses?\b|used (for|to|in)|indicat(ed|ion|ions)\b|purpose|when (is|are|should) .{2,50} (used|given|ordered|needed|indicated|done)|why (is|are) .{2,40} (used|given|prescribed|ordered|done)|what (is|are) .{2,40} for\b|prescribed for|用途|适应症"),
     ("definition", r"what(('|’)?s| is| are| does) (a |an |the )?[\w\s'’-]{2,60}\??$|defin(e|ition)|tell me about|explain|describe|overview|meaning of|stand for|是什么|什么是"),
 )  # fmt: skip
-_COMPILED = tuple((name, re.compile(rf"(?<![A-Za-z])(?:{p})", re.IGNORECASE)) for name, p in _PATTERNS)
+_COMPILED = tuple(
+    (name, re.compile(rf"(?<![A-Za-z])(?:{p})", re.IGNORECASE)) for name, p in _PATTERNS
+)
 # Aspects that only qualify another one when both are asked ("treated in children").
 POPULATIONS = ("children", "pregnancy", "older_adults")
 

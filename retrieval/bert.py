@@ -9,7 +9,7 @@ Source: Devlin et al. 2019, "BERT"; Hu et al. 2021, "LoRA".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,11 @@ from torch.nn import functional
 
 LORA_A = ".lora_A.weight"
 LORA_B = ".lora_B.weight"
+
+_LINEAR = (
+    "attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense",
+    "attention.output.LayerNorm", "intermediate.dense", "output.dense", "output.LayerNorm",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +46,19 @@ class Bert:
     def from_state(
         cls, state: Mapping[str, Tensor], config: Mapping[str, Any], dtype: torch.dtype
     ) -> Bert:
-        """Return an encoder from a checkpoint's tensors and its config.json."""
+        """Return an encoder from a checkpoint's tensors and its config.json.
+
+        Raises:
+            KeyError: if the checkpoint lacks a tensor or the config an entry.
+        """
         weights = {
             name.removeprefix("bert."): tensor.to(dtype)
             for name, tensor in state.items()
             if tensor.is_floating_point() and ".pooler." not in f".{name}"
         }
+        for name in _needed(int(config["num_hidden_layers"])):
+            if name not in weights:
+                raise KeyError(name)
         return cls(
             weights=weights,
             layers=int(config["num_hidden_layers"]),
@@ -75,7 +87,7 @@ class Bert:
             if not name.endswith(LORA_A):
                 continue
             stem = name.removesuffix(LORA_A)
-            module = stem[stem.index("encoder.layer.") :] + ".weight"
+            module = stem[max(stem.find("encoder.layer."), 0) :] + ".weight"
             delta = scale * (adapter[stem + LORA_B].float() @ down.float())
             merged[module] = (self.weights[module].float() + delta).to(self.dtype)
         return Bert(merged, self.layers, self.heads, self.epsilon)
@@ -116,13 +128,23 @@ class Bert:
         mixed = self._linear(mixed, f"{at}attention.output.dense")
         hidden = self._norm(hidden + mixed, f"{at}attention.output.LayerNorm")
         wide = functional.gelu(self._linear(hidden, f"{at}intermediate.dense"))
-        return self._norm(
-            hidden + self._linear(wide, f"{at}output.dense"), f"{at}output.LayerNorm"
-        )
+        return self._norm(hidden + self._linear(wide, f"{at}output.dense"), f"{at}output.LayerNorm")
 
     def _linear(self, hidden: Tensor, name: str) -> Tensor:
-        return functional.linear(hidden, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
+        return functional.linear(
+            hidden, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+        )
 
     def _norm(self, hidden: Tensor, name: str) -> Tensor:
         weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
         return functional.layer_norm(hidden, weight.shape, weight, bias, self.epsilon)
+
+
+def _needed(layers: int) -> Iterator[str]:
+    """Yield the names of the tensors that the forward pass reads."""
+    for table in ("word", "position", "token_type"):
+        yield f"embeddings.{table}_embeddings.weight"
+    for kind in ("weight", "bias"):
+        yield f"embeddings.LayerNorm.{kind}"
+        for index in range(layers):
+            yield from (f"encoder.layer.{index}.{part}.{kind}" for part in _LINEAR)

@@ -5,12 +5,15 @@ Every passage is a verbatim stretch of its section: `section.text[p.start:][:len
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from retrieval import sentences
 from retrieval.types import Document, Passage, Section
 
 MAX_WORDS = 260
+# Scripts without spaces between words: each character counts as a word.
+_UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 
 
 def passages(documents: Iterable[Document], max_words: int = MAX_WORDS) -> Iterator[Passage]:
@@ -37,14 +40,14 @@ def passages(documents: Iterable[Document], max_words: int = MAX_WORDS) -> Itera
 
 
 def _spans(section: Section, max_words: int) -> Iterator[tuple[int, int]]:
-    if len(section.text.split()) <= max_words:
+    if _count(section.text) <= max_words:
         if section.text.strip():
             yield 0, len(section.text)
         return
     start: int | None = None
     end, count = 0, 0
     for sentence in sentences.split(section.text):
-        size = len(sentence.text.split())
+        size = _count(sentence.text)
         if start is not None and count + size > max_words:
             yield start, end
             start, count = None, 0
@@ -53,3 +56,8 @@ def _spans(section: Section, max_words: int) -> Iterator[tuple[int, int]]:
         end, count = sentence.end, count + size
     if start is not None:
         yield start, end
+
+
+def _count(text: str) -> int:
+    """Return how many words a text has, about."""
+    return len(text.split()) + len(_UNSPACED.findall(text))

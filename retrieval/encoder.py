@@ -77,6 +77,7 @@ class Encoder:
             ModelError: if files are missing, or the embedded weights have another digest.
         """
         import torch
+        from safetensors import SafetensorError
         from safetensors.torch import load_file
         from tokenizers import Tokenizer
 
@@ -90,20 +91,28 @@ class Encoder:
                 f"The encoder's weights at {weights} have digest {digest[:12]}..., not "
                 f"{EMBEDDED_SHA256[:12]}...: reinstall the package {EMBEDDED}."
             )
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = _json(folder / "config.json")
         if config.get("model_type") != "bert":
             raise ModelError(
                 f"The encoder {name!r} is a {config.get('model_type')!r} model; "
                 "this version serves BERT encoders: choose one, or train an adapter on BERT."
             )
+        _json(folder / "tokenizer.json")  # the library's own complaint is a bare Exception
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         tokenizer.no_truncation()
         tokenizer.no_padding()
         use_bf16 = bf16 if bf16 is not None else _has_bf16()
         dtype = torch.bfloat16 if use_bf16 else torch.float32
+        try:
+            bert = Bert.from_state(load_file(weights), config, dtype)
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise ModelError(
+                f"The encoder's weights at {weights} are damaged or not those of its config.json "
+                f"({error}): fetch the encoder again."
+            ) from error
         return cls(
             identity=f"{name}@{digest[:16]}",
-            bert=Bert.from_state(load_file(weights), config, dtype),
+            bert=bert,
             tokenizer=tokenizer,
             width=int(config["hidden_size"]),
         )
@@ -137,7 +146,7 @@ class Encoder:
         max_tokens: int = MAX_TOKENS,
     ) -> list[Tokens]:
         """Tokenise texts, or pairs of texts; the longer part of a pair is cut first."""
-        first = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        first = self.tokenizer.encode_batch([_plain(t) for t in texts], add_special_tokens=False)
         start, stop = self.special
         if seconds is None:
             out = []
@@ -145,7 +154,7 @@ class Encoder:
                 n = min(len(item.ids), max_tokens - 2)
                 out.append(_join(start, stop, (item.ids[:n], item.offsets[:n])))
             return out
-        second = self.tokenizer.encode_batch(list(seconds), add_special_tokens=False)
+        second = self.tokenizer.encode_batch([_plain(t) for t in seconds], add_special_tokens=False)
         pairs = []
         for a, b in zip(first, second, strict=True):
             room = max_tokens - 3
@@ -238,6 +247,21 @@ def _has_bf16() -> bool:
 
     probe: Any = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return bool(probe()) if probe is not None else False
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(
+            f"The encoder's {path} is no JSON file: fetch the encoder again."
+        ) from error
+    return value if isinstance(value, dict) else {}
+
+
+def _plain(text: str) -> str:
+    """Return a text with lone surrogates, which no tokenizer takes, replaced one for one."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _join(start: int, stop: int, *parts: tuple[Sequence[int], Sequence[Any]]) -> Tokens:

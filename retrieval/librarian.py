@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from retrieval import aspects, words
@@ -68,11 +68,17 @@ class Found:
 
 
 class Librarian:
-    """Finds passages for questions over one index; immutable after construction."""
+    """Finds passages for questions over one index; immutable after construction.
 
-    def __init__(self, searcher: Searcher) -> None:
+    `is_name` is as in `Subjects`.
+    """
+
+    def __init__(
+        self, searcher: Searcher, is_name: Callable[[str], bool] = lambda _: False
+    ) -> None:
         self.searcher = searcher
-        self.subjects = Subjects(searcher.index.passages)
+        self._is_name = is_name
+        self.subjects = Subjects(searcher.index.passages, is_name)
         self._rows: dict[str, list[int]] = defaultdict(list)
         for row, passage in enumerate(searcher.index.passages):
             self._rows[passage.document].append(row)
@@ -102,12 +108,12 @@ class Librarian:
         for word in words.words(question):
             lower = word.text.lower()
             plain = lower.isalpha() and len(lower) >= _SPELLED and word.text[1:].islower()
-            if not plain or self.is_common(lower) or self.knows(lower):
+            if not plain or self.is_common(lower) or self.knows(lower) or self._is_name(lower):
                 continue
             same = self._vocabulary.get(lower[0], ())
             pool = [w for w in same if abs(len(w) - len(lower)) <= 2]
             near = difflib.get_close_matches(lower, pool, n=1, cutoff=_CLOSE)
-            if near:
+            if near and not words.opposite(near[0], lower):
                 out += [question[at : word.start], near[0]]
                 at = word.end
         return "".join([*out, question[at:]])
@@ -126,7 +132,9 @@ class Librarian:
         """Whether a library word shares the first `letters` letters with a word, or begins with it."""
         lower = word.lower()
         start = lower[:letters]
-        return len(lower) >= 4 and any(w.startswith(start) for w in self._vocabulary.get(lower[0], ()))
+        return len(lower) >= 4 and any(
+            w.startswith(start) for w in self._vocabulary.get(lower[0], ())
+        )
 
     def is_common(self, word: str) -> bool:
         """Whether a word is a whole token of the encoder: everyday words are, rare names not."""

@@ -56,7 +56,7 @@ class Searcher:
             mode: "dense" by cosine alone, "lexical" by BM25 alone, "fused" by their sum, "full"
                 by the fused score and the reranker.
         """
-        if not query.strip():
+        if not query.strip() or k < 1:
             return []
         depth = max(100, 2 * k)
         if mode == "lexical":

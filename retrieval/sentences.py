@@ -7,7 +7,46 @@ from dataclasses import dataclass
 
 # Words whose full stop does not end a sentence.
 _ABBREVIATIONS = frozenset(
-    ["e.g", "i.e", "vs", "approx", "dr", "mr", "mrs", "ms", "prof", "st", "no", "nos", "fig", "figs", "al", "etc", "ca", "cf", "inc", "ltd", "jr", "sr", "vol", "pp", "ed", "eds", "resp", "dept", "est", "min", "max", "temp", "wt", "ht", "spp", "sp", "var", "subsp"]
+    [
+        "e.g",
+        "i.e",
+        "vs",
+        "approx",
+        "dr",
+        "mr",
+        "mrs",
+        "ms",
+        "prof",
+        "st",
+        "no",
+        "nos",
+        "fig",
+        "figs",
+        "al",
+        "etc",
+        "ca",
+        "cf",
+        "inc",
+        "ltd",
+        "jr",
+        "sr",
+        "vol",
+        "pp",
+        "ed",
+        "eds",
+        "resp",
+        "dept",
+        "est",
+        "min",
+        "max",
+        "temp",
+        "wt",
+        "ht",
+        "spp",
+        "sp",
+        "var",
+        "subsp",
+    ]
 )
 _END = re.compile(r"[.!?]+[\"')\]]*(?=\s|$)|[。！？；]+|\n\s*\n")
 _NEXT = re.compile(r"\s*[\"'(\[]*([^\s])")
@@ -44,7 +83,8 @@ def _ends(text: str, match: re.Match[str]) -> bool:
     before = text[max(0, match.start() - 80) : match.start()].split()
     bare = before[-1].strip("([\"'").lower() if before else ""
     if re.fullmatch(r"[aefghj-z]", bare) and bare != "k":  # an initial opens or follows a name
-        return len(before) > 1 and not before[-2][0].isupper()
+        opens = len(before) < 2 or before[-2][-1] in ".!?"
+        return not opens and not before[-2][0].isupper()
     return bare not in _ABBREVIATIONS and not re.fullmatch(r"([a-z]\.)+[a-z]", bare)
 
 

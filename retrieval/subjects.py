@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from retrieval import words
@@ -16,7 +16,76 @@ from retrieval.types import Passage
 
 # Abbreviations that are everyday words in lower case: only their capital form is a name.
 _EVERYDAY = frozenset(
-    ["ad", "as", "aids", "all", "all.", "an", "at", "be", "cap", "cold", "echo", "fit", "fat", "gad", "has", "he", "hit", "hot", "ie", "is", "it", "led", "mash", "me", "ms", "no", "or", "pad", "ph", "pt", "ra", "sad", "sats", "scd", "so", "sob", "the", "toe", "to", "us", "was", "we", "am", "do", "mi", "pe", "mg", "ed", "pd", "tn", "ida", "hypo", "burn", "fm", "fh", "lp", "ct", "cf", "af", "hz", "aman", "ces", "lues", "tia", "chl", "cic", "asd", "amd"]
+    [
+        "ad",
+        "as",
+        "aids",
+        "all",
+        "all.",
+        "an",
+        "at",
+        "be",
+        "cap",
+        "cold",
+        "echo",
+        "fit",
+        "fat",
+        "gad",
+        "has",
+        "he",
+        "hit",
+        "hot",
+        "ie",
+        "is",
+        "it",
+        "led",
+        "mash",
+        "me",
+        "ms",
+        "no",
+        "or",
+        "pad",
+        "ph",
+        "pt",
+        "ra",
+        "sad",
+        "sats",
+        "scd",
+        "so",
+        "sob",
+        "the",
+        "toe",
+        "to",
+        "us",
+        "was",
+        "we",
+        "am",
+        "do",
+        "mi",
+        "pe",
+        "mg",
+        "ed",
+        "pd",
+        "tn",
+        "ida",
+        "hypo",
+        "burn",
+        "fm",
+        "fh",
+        "lp",
+        "ct",
+        "cf",
+        "af",
+        "hz",
+        "aman",
+        "ces",
+        "lues",
+        "tia",
+        "chl",
+        "cic",
+        "asd",
+        "amd",
+    ]
 )
 _MAX_WORDS = 7
 _FUZZY_LENGTH = 6
@@ -43,9 +112,16 @@ class Mention:
 
 
 class Subjects:
-    """The names of an index's documents; immutable after construction."""
+    """The names of an index's documents; immutable after construction.
 
-    def __init__(self, passages: Iterable[Passage]) -> None:
+    `is_name` says whether a word is itself a name that is spelt right, such as a drug that the
+    library doesn't hold: it is then never read as a misspelling of another.
+    """
+
+    def __init__(
+        self, passages: Iterable[Passage], is_name: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        self._is_name = is_name
         names: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
         self._upper_only: set[tuple[str, ...]] = set()
         self.names_of: dict[str, tuple[str, ...]] = {}
@@ -87,9 +163,10 @@ class Subjects:
             if key in self._upper_only and not tokens[0].text.isupper():
                 return None
             return Mention(tuple(found), next(iter(found.values())), start, end)
-        if len(tokens) == 1 and len(key[0]) >= _FUZZY_LENGTH and key[0] not in _COMMON:
+        plain = len(tokens) == 1 and len(key[0]) >= _FUZZY_LENGTH and key[0] not in _COMMON
+        if plain and not self._is_name(tokens[0].text):  # another drug is no misspelling
             near = difflib.get_close_matches(key[0], self._single, n=1, cutoff=_FUZZY_CUTOFF)
-            if near and near[0][:2] == key[0][:2]:
+            if near and near[0][:2] == key[0][:2] and not words.opposite(near[0], key[0]):
                 found = self._names[(near[0],)]
                 return Mention(tuple(found), next(iter(found.values())), start, end, exact=False)
         return None
@@ -98,7 +175,78 @@ class Subjects:
 # Stems of everyday words that lie close to a name and are no misspelling of it.
 _COMMON = frozenset(
     words.stem(w)
-    for w in ["symptoms", "treatment", "children", "patient", "patients", "pregnancy", "prevention", "diagnosis", "medicine", "medication", "fasting", "father", "mother", "feature", "features", "before", "causes", "people", "effects", "effective", "common", "management", "manage", "therapy", "testing", "signs", "typical", "history", "should", "safety", "weight", "levels", "level", "disease", "diseases", "disorder", "disorders", "infection", "infections", "inflammation", "chronic", "acute", "severe", "syndrome", "person", "doctor", "hospital", "doctors", "nurses", "review", "reviews", "normal", "results", "result", "insulins", "resistance", "antibiotic", "antibiotics", "breast", "cancers", "cancer", "positive", "negative", "criteria", "vaccines", "vaccine", "adults", "surgery", "medication", "cause"]
+    for w in [
+        "symptoms",
+        "treatment",
+        "children",
+        "patient",
+        "patients",
+        "pregnancy",
+        "prevention",
+        "diagnosis",
+        "medicine",
+        "medication",
+        "fasting",
+        "father",
+        "mother",
+        "feature",
+        "features",
+        "before",
+        "causes",
+        "people",
+        "effects",
+        "effective",
+        "common",
+        "management",
+        "manage",
+        "therapy",
+        "testing",
+        "signs",
+        "typical",
+        "history",
+        "should",
+        "safety",
+        "weight",
+        "levels",
+        "level",
+        "disease",
+        "diseases",
+        "disorder",
+        "disorders",
+        "infection",
+        "infections",
+        "inflammation",
+        "chronic",
+        "acute",
+        "severe",
+        "syndrome",
+        "person",
+        "doctor",
+        "hospital",
+        "doctors",
+        "nurses",
+        "review",
+        "reviews",
+        "normal",
+        "results",
+        "result",
+        "insulins",
+        "resistance",
+        "antibiotic",
+        "antibiotics",
+        "breast",
+        "cancers",
+        "cancer",
+        "positive",
+        "negative",
+        "criteria",
+        "vaccines",
+        "vaccine",
+        "adults",
+        "surgery",
+        "medication",
+        "cause",
+    ]
 )
 
 

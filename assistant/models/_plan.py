@@ -27,13 +27,17 @@ _PRONOUN = re.compile(
     re.IGNORECASE,
 )
 _PERSON = re.compile(r"\b(she|he|her|him|his|the (patient|child|baby|woman|man))\b", re.IGNORECASE)
-_LEAD_IN = re.compile(r"^\W*(and|but|so|ok(ay)?|also|then|what about|how about)\b[\s,]*", re.IGNORECASE)
+_LEAD_IN = re.compile(
+    r"^\W*(and|but|so|ok(ay)?|also|then|what about|how about)\b[\s,]*", re.IGNORECASE
+)
 _IMAGE_WORDS = re.compile(
     r"\b(x-?rays?|films?|radiographs?|images?|scans?|pictures?|cxr|heatmap|photo|attachment|uploaded|"
     r"dicom)\b|片子|图像|胸片",
     re.IGNORECASE,
 )
-_ABOUT_THIS = re.compile(r"\b(this|the|my|that|attached|uploaded|above|his|her|these)\b", re.IGNORECASE)
+_ABOUT_THIS = re.compile(
+    r"\b(this|the|my|that|attached|uploaded|above|his|her|these)\b", re.IGNORECASE
+)
 _SHOWS = re.compile(
     r"\b(show|see|seen|find|finding|findings|read|look|normal|abnormal|interpret|report|judge|is there|"
     r"does (it|this)|what is (this|on))\b",

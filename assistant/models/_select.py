@@ -43,7 +43,8 @@ _MUST_STAND = frozenset(
     "invented invention discovery named founder history manufacturer company brand".split()
 )
 _COMPARISON = re.compile(
-    r"\b(differen(ce|t)|differ|versus|vs|compar\w+|distinguish|better than|rather than|or)\b", re.IGNORECASE
+    r"\b(differen(ce|t)|differ|versus|vs|compar\w+|distinguish|better than|rather than|or)\b",
+    re.IGNORECASE,
 )
 
 
@@ -124,15 +125,19 @@ def _need(found: Found, librarian: Librarian) -> _Need:
     for word in words.words(found.question):
         lower = word.text.lower()
         inside = any(a <= word.start < b for a, b in spans)
-        if inside or lower in words.STOPWORDS or is_generic(lower) or lower in of_aspect or lower.isdigit():
+        if (
+            inside
+            or lower in words.STOPWORDS
+            or is_generic(lower)
+            or lower in of_aspect
+            or lower.isdigit()
+        ):
             continue
         frequency = len(librarian.searcher.index.lexical.search(lower, total))
         specifics[word.stem] = math.log(1 + total / (1 + frequency))
     overview = set(found.aspects) <= {"definition"} and not specifics
     return _Need(
-        aspects=tuple(
-            a for a in found.aspects if a not in aspects.POPULATIONS and not overview
-        ),
+        aspects=tuple(a for a in found.aspects if a not in aspects.POPULATIONS and not overview),
         populations=tuple(a for a in found.aspects if a in aspects.POPULATIONS),
         subjects=_distinct(found.mentions),
         specifics=specifics,
@@ -186,7 +191,9 @@ def _missing_relation(
     names = [_names(mention, librarian) for mention in need.subjects]
     together: dict[int, set[str]] = {}
     for candidate in candidates:
-        held = together.setdefault(candidate.passage_rank, set(words.stems(candidate.evidence.title)))
+        held = together.setdefault(
+            candidate.passage_rank, set(words.stems(candidate.evidence.title))
+        )
         held |= candidate.stems
     documents = {c.passage_rank: c.evidence.document for c in candidates}
     for rank, stems in together.items():

@@ -39,6 +39,11 @@ def is_condition(word: str) -> bool:
     return next(iter(lexicon.problems().find(lexicon.Tokens(word))), None) is not None
 
 
+def is_name(word: str) -> bool:
+    """Whether a word is the name of a drug or a condition, and so no misspelling of another."""
+    return is_drug(word) or is_condition(word)
+
+
 def classes(names: Iterable[str]) -> set[str]:
     """Return the names of the classes of the drugs that are named."""
     out: set[str] = set()

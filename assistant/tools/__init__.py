@@ -78,13 +78,17 @@ class TurnContext:
             if name in (attachment.id, attachment.name) or not name:
                 return attachment
         known = ", ".join(f"{a.id} ({a.name})" for a in fitting) or "none"
-        raise ToolError(f"There is no {kind} {name!r}: the {kind}s in this conversation are {known}.")
+        raise ToolError(
+            f"There is no {kind} {name!r}: the {kind}s in this conversation are {known}."
+        )
 
 
 def render(evidence: Sequence[Evidence]) -> str:
     """Return evidence as the text that a chat model reads: keyed, fenced, one block each."""
     blocks = [
-        f"[{item.key}] {item.title}" + (f", {item.section}" if item.section else "") + f"\n{item.text}"
+        f"[{item.key}] {item.title}"
+        + (f", {item.section}" if item.section else "")
+        + f"\n{item.text}"
         for item in evidence
     ]
     return "\n\n".join(blocks) or "Nothing was found."

@@ -19,9 +19,7 @@ def build(context: TurnContext) -> BaseTool:
         """
         chosen = context.attachment(attachment, "image")
         finding = context.resources.judge.judge(chosen)
-        evidence = tuple(
-            context.cite(item) for item in _evidence(chosen, finding)
-        )
+        evidence = tuple(context.cite(item) for item in _evidence(chosen, finding))
         verdict = "refused" if finding.refused else f"{finding.label} {finding.probability:.2f}"
         summary = f"{chosen.name}: {verdict}"
         return render(evidence), ToolResult(summary, evidence, findings=(finding,))

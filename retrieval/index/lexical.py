@@ -44,13 +44,13 @@ class LexicalIndex:
     def search(self, query: str, k: int) -> list[tuple[int, float]]:
         """Return up to `k` (row, BM25 score), best first; an empty list where no word is known."""
         words = " ".join(_WORD.findall(query.lower()))
-        if not words:
+        if not words or k < 1:
             return []
         parsed = self._index.parse_query(words, ["body", "names"], {"names": _NAMES_BOOST})
         searcher = self._index.searcher()
         found = searcher.search(parsed, limit=k).hits
         rows = searcher.fast_field_values("row", [address for _, address in found]) if found else []
-        return [(int(row), float(score)) for (score, _), row in zip(found, rows, strict=True)]
+        return [(int(row or 0), float(score)) for (score, _), row in zip(found, rows, strict=True)]
 
     def knows(self, word: str) -> bool:
         """Whether any row holds the word, up to inflection."""

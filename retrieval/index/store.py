@@ -73,10 +73,12 @@ class Index:
         Raises:
             IndexError_: if there are no documents, or the folder can't be written.
         """
+        passages = list(chunking.passages(documents))  # a source's own errors are not the index's
+        _check(passages)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / ".lock"):
-                generation = _write(folder, documents, encoder, progress, fingerprint)
+                generation = _write(folder, passages, encoder, progress, fingerprint)
                 files.write_text(folder / "CURRENT", generation + "\n")
                 _drop_old(folder, generation)
         except OSError as error:
@@ -111,6 +113,8 @@ class Index:
 
     def dense(self, query: NDArray[np.float32], k: int) -> list[tuple[int, float]]:
         """Return up to `k` (row, cosine), best first, for a unit vector (width,)."""
+        if k < 1:
+            return []
         scores, rows = self.faiss_index.search(query[None, :], min(k, len(self.passages)))
         return [(int(r), float(s)) for r, s in zip(rows[0], scores[0], strict=True) if r >= 0]
 
@@ -138,8 +142,9 @@ def read_manifest(generation: Path) -> dict[str, Any]:
     """
     try:
         manifest = json.loads((generation / "manifest.json").read_text(encoding="utf-8"))
-        known = manifest["format"] == FORMAT and {"encoder", "digests"} <= manifest.keys()
-    except (OSError, ValueError, KeyError, TypeError):
+        known = manifest["format"] == FORMAT and "encoder" in manifest
+        known = known and {"passages.jsonl", "vectors.faiss"} <= manifest["digests"].keys()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         known, manifest = False, {}
     if not known:
         raise IndexError_(
@@ -151,7 +156,7 @@ def read_manifest(generation: Path) -> dict[str, Any]:
 
 def _write(
     folder: Path,
-    documents: Iterable[Document],
+    passages: Sequence[Passage],
     encoder: Encoder,
     progress: Progress | None,
     fingerprint: str,
@@ -160,9 +165,6 @@ def _write(
 
     from retrieval.index.lexical import LexicalIndex
 
-    passages = list(chunking.passages(documents))
-    if not passages:
-        raise IndexError_("There is nothing to index: the documents hold no text.")
     vectors = _embed(folder, passages, encoder, progress)
     generation = _next_name(folder)
     with files.atomic_folder(folder / generation) as temporary:
@@ -189,6 +191,25 @@ def _write(
         }
         files.write_json(temporary / "manifest.json", manifest)
     return generation
+
+
+def _check(passages: Sequence[Passage]) -> None:
+    if not passages:
+        raise IndexError_("There is nothing to index: the documents hold no text.")
+    seen: set[str] = set()
+    for passage in passages:
+        if passage.id in seen:
+            raise IndexError_(
+                f"Two documents have the id {passage.document!r}: rename one of them."
+            )
+        seen.add(passage.id)
+        try:
+            f"{passage.title}{passage.section}{passage.text}".encode()
+        except UnicodeEncodeError as error:
+            raise IndexError_(
+                f"The document {passage.document!r} holds a character that is no text (a lone "
+                "surrogate): remove it and ingest the document again."
+            ) from error
 
 
 def _embed(

@@ -6,6 +6,7 @@ document's id. Knows nothing of where monographs lie or how they are searched.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,17 @@ class MonographReader:
         Raises:
             SourceError: if the head is missing or malformed, or a heading is not in `HEADINGS`.
         """
-        yield parse(path.read_text(encoding="utf-8"), path.stem)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise SourceError(
+                f"{path} is not UTF-8 text: save it as UTF-8 and try again."
+            ) from error
+        except OSError as error:
+            raise SourceError(
+                f"{path} can't be read ({error.strerror}): check the path."
+            ) from error
+        yield parse(text, path.stem)
 
 
 def parse(text: str, document_id: str) -> Document:
@@ -66,7 +77,9 @@ def parse(text: str, document_id: str) -> Document:
         SourceError: naming the document and what is wrong in it.
     """
     if not text.startswith("---\n") or "\n---\n" not in text[4:]:
-        raise SourceError(f"{document_id}: a monograph begins with a YAML head between '---' lines.")
+        raise SourceError(
+            f"{document_id}: a monograph begins with a YAML head between '---' lines."
+        )
     head_text, _, body = text[4:].partition("\n---\n")
     try:
         head = yaml.safe_load(head_text)
@@ -75,20 +88,27 @@ def parse(text: str, document_id: str) -> Document:
     if not isinstance(head, dict):
         raise SourceError(f"{document_id}: the head must be a mapping of names to values.")
     sections = tuple(_sections(body, document_id))
+    if not sections:
+        raise SourceError(f"{document_id}: there is no section under a '## ' heading.")
+    title = head.get("title")
+    if not isinstance(title, str) or not title.strip():
+        raise SourceError(f"{document_id}: the head has no title.")
     kind = str(head.get("kind", ""))
     if kind not in KINDS:
         raise SourceError(f"{document_id}: kind {kind!r} is not one of {', '.join(KINDS)}.")
-    sources = tuple(Source(str(s["title"]), str(s["url"])) for s in _list(head, "sources", document_id))
+    sources = tuple(
+        Source(str(s["title"]), str(s["url"])) for s in _list(head, "sources", document_id)
+    )
     return Document(
         id=document_id,
-        title=str(head.get("title", "")),
+        title=title,
         sections=sections,
         kind=kind,
-        synonyms=tuple(str(name) for name in head.get("synonyms") or ()),
+        synonyms=_synonyms(head, document_id),
         sources=sources,
         source="Auscult starter library",
         url=sources[0].url if sources else "",
-        year=int(str(head.get("date", "0"))[:4]) or None,
+        year=_year(head, document_id),
         metadata=tuple((key, str(head.get(key, ""))) for key in ("author", "date", "reviewed")),
     )
 
@@ -100,11 +120,29 @@ def build() -> MonographReader:
 
 def _list(head: dict[str, Any], key: str, document_id: str) -> list[dict[str, Any]]:
     value = head.get(key)
-    if not isinstance(value, list) or not all(
-        isinstance(item, dict) and {"title", "url"} <= item.keys() for item in value
+    if (
+        not isinstance(value, list)
+        or not value
+        or not all(isinstance(item, dict) and {"title", "url"} <= item.keys() for item in value)
     ):
         raise SourceError(f"{document_id}: '{key}' must be a list of entries with title and url.")
     return value
+
+
+def _synonyms(head: dict[str, Any], document_id: str) -> tuple[str, ...]:
+    value = head.get("synonyms") or []
+    if not isinstance(value, list):
+        raise SourceError(f"{document_id}: 'synonyms' must be a list: write [one, other].")
+    return tuple(str(name) for name in value)
+
+
+def _year(head: dict[str, Any], document_id: str) -> int | None:
+    date = str(head.get("date") or "")
+    if date and not re.match(r"\d{4}\b", date):
+        raise SourceError(
+            f"{document_id}: date {date!r} does not begin with a year: write YYYY-MM-DD."
+        )
+    return int(date[:4]) if date else None
 
 
 def _sections(body: str, document_id: str) -> Iterator[Section]:
@@ -115,5 +153,7 @@ def _sections(body: str, document_id: str) -> Iterator[Section]:
         title, _, text = block.partition("\n")
         title = title.strip()
         if title not in HEADINGS:
-            raise SourceError(f"{document_id}: heading {title!r} is not one of {', '.join(HEADINGS)}.")
+            raise SourceError(
+                f"{document_id}: heading {title!r} is not one of {', '.join(HEADINGS)}."
+            )
         yield Section(title=title, aspect=HEADINGS[title], text=text.strip())
