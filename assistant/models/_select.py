@@ -40,7 +40,7 @@ _NEAR_DUPLICATE = 0.72
 _MUST_STAND = frozenset(
     words.stem(w)
     for w in "virus bacteria bacterium parasite fungus colour color shape taste price cost discovered "
-    "invented invention discovery named founder history manufacturer company brand".split()
+    "invented invention discovery named founder history manufacturer company brand".split()  # noqa: SIM905
 )
 _COMPARISON = re.compile(
     r"\b(differen(ce|t)|differ|versus|vs|compar\w+|distinguish|better than|rather than|or)\b",
