@@ -18,11 +18,8 @@ QUESTIONS = Path(__file__).parent / "tasks" / "questions.jsonl"
 def documents() -> list[Document]:
     """Return the starter library in order of its ids."""
     from retrieval import library
-    from retrieval.sources import monograph
 
-    root = Path(library.__file__).parent
-    paths = sorted(root.rglob("*.md"), key=lambda path: path.stem)
-    return [document for path in paths for document in monograph.build().read(path)]
+    return list(library.documents())
 
 
 def questions() -> list[dict[str, Any]]:

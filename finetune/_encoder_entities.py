@@ -8,7 +8,7 @@ may be anything but a disease, and its loss is that of the set of tags left open
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -154,9 +154,11 @@ class Entities:
         self.measuring = list(validation[SELECTION_DOCUMENTS:])
 
     def batches(self, rng: np.random.Generator) -> list[list[Window]]:
-        """Return an epoch's batches; each epoch cuts documents elsewhere."""
+        """Return an epoch's batches; each epoch cuts documents and hides tokens elsewhere."""
         shift = int(rng.integers(0, self.recipe.max_tokens // 2))
         cut = windows(self.encoder, self.training, self.recipe.max_tokens, shift)
+        hidden = float(self.recipe.options.get("hide", 0))
+        cut = [self._hide(window, hidden, rng) for window in cut]
         lengths = np.array([len(w.item.ids) for w in cut]) + rng.uniform(0, 16, size=len(cut))
         out: list[list[Window]] = [[]]
         for index in np.argsort(lengths).tolist():
@@ -164,6 +166,16 @@ class Entities:
                 out.append([])
             out[-1].append(cut[index])
         return [out[i] for i in rng.permutation(len(out))]
+
+    def _hide(self, window: Window, share: float, rng: np.random.Generator) -> Window:
+        """Put [MASK] over a share of the tokens, so that the tagger learns from the context too."""
+        mask = self.encoder.tokenizer.token_to_id("[MASK]")
+        if not share or mask is None:
+            return window
+        over = rng.random(len(window.item.ids)) < share
+        over[[0, -1]] = False
+        ids = tuple(mask if o else i for i, o in zip(window.item.ids, over, strict=True))
+        return replace(window, item=replace(window.item, ids=ids))
 
     def loss(self, model: AdapterModel, batch: Sequence[Window]) -> Tensor:
         """Return the mean negative log probability of the open tags."""
@@ -230,7 +242,11 @@ def card(model: AdapterModel, task: Entities, recipe: Recipe) -> dict[str, Any]:
     return {
         "purpose": "Marks diseases and chemicals (drugs among them) in biomedical text.",
         "labels": list(LABELS),
-        "input": {"text": "abstracts and alike", "max_tokens": SERVED_TOKENS, "language": "English"},
+        "input": {
+            "text": "abstracts and alike",
+            "max_tokens": SERVED_TOKENS,
+            "language": "English",
+        },
         "output": "character spans with the mean probability of their tags, in [0, 1]",
         "calibration": None,
         "training_data": [*TRAINING_DATA, *([NCBI_DATA] if recipe.options.get("ncbi") else [])],

@@ -238,7 +238,7 @@ class Pairs:
         for query, relevant in queries:
             hits = [h.passage.document for h in searcher.search(query, k=40, mode="fused")]
             wrong = [d for d in dict.fromkeys(hits) if d not in relevant]
-            right = [d for d in relevant if d in texts]
+            right = sorted(d for d in relevant if d in texts)
             for index in self.rng.permutation(len(right))[:positives]:
                 picked = wrong[:2] + self._sample(wrong[2:], NEGATIVES - 2)
                 yield Group(kind, query, (texts[right[index]], *(texts[d] for d in picked)))

@@ -1,4 +1,4 @@
-"""A record's facts as words for a reader: the same on page and terminal."""
+"""A record's facts and a finding's probability as words: the same on page and terminal."""
 
 from __future__ import annotations
 
@@ -29,3 +29,10 @@ def details(fact: Fact) -> list[tuple[str, str]]:
     if unit and not any(key in given for key in _MEASURED):
         out.append(("unit", unit))
     return out
+
+
+def probability(value: float) -> str:
+    """Return a probability with two places that never rounds to certainty."""
+    if value > 0.99:
+        return "> 0.99"
+    return "< 0.01" if value < 0.01 else f"{value:.2f}"

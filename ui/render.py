@@ -169,7 +169,7 @@ def _finding(finding: Finding, saved: str | None) -> RenderableType:
         filled = round(finding.probability * _BAR)
         head = plain_text(f"{finding.label}  ", "bold")
         head.append("█" * filled + "░" * (_BAR - filled))
-        head.append(f"  {finding.probability:.2f}", style="bold")
+        head.append(f"  {facts.probability(finding.probability)}", style="bold")
         lines += [head, plain_text(finding.reason)]
     if point is not None:
         lines.append(plain_text(

@@ -63,7 +63,7 @@ def _scale(value: Finding, words: Mapping[str, str]) -> str:
         f'<div class="au-scale {above}"><div class="au-bar" role="meter" aria-label="{label}" '
         f'aria-valuemin="0" aria-valuemax="1" aria-valuenow="{probability:.3f}">'
         f'<b style="width:{percent}%"></b>{tick}</div>'
-        f'<span class="au-value"><small>{label}</small> {probability:.2f}</span></div>{figures}'
+        f'<span class="au-value"><small>{label}</small> {text(facts.probability(probability))}</span></div>{figures}'
     )
 
 

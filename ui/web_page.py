@@ -16,7 +16,7 @@ import gradio as gr
 from gradio.components.chatbot import ComponentMessage
 
 from assistant.session import Session
-from assistant.types import Attachment, Citation
+from assistant.types import Attachment
 from ui import locales, web_html, web_images
 from ui.web_turn import Turn, View, accept_all
 from ui.web_uploads import Owners, browser_of
@@ -29,11 +29,19 @@ CONCURRENCY = 16
 QUEUE = 256
 STATUS_EVERY_S = 1.0
 IDLE_S = 0.02
-# Gradio follows an answer only for a reader who is at the end; one who asks wants to be there.
-_TO_END = """() => { setTimeout(() => {
-  const log = document.querySelector('#au-chat [role=log]');
-  if (log) log.scrollTop = log.scrollHeight;
-}, 300); }"""
+# Brings a new question to the top once, and leaves the reader alone from then on.
+_TO_QUESTION = """() => {
+  const all = () => document.querySelectorAll('#au-chat .au-question');
+  const before = all().length;
+  let left = 100;
+  const timer = setInterval(() => {
+    const now = all();
+    if (now.length <= before && --left > 0) return;
+    clearInterval(timer);
+    const row = now.length && now[now.length - 1].closest('.message-row');
+    if (row) row.scrollIntoView({block: 'start'});
+  }, 50);
+}"""
 
 
 @dataclass(slots=True)
@@ -92,6 +100,7 @@ def build(
             layout="panel",
             height=None,
             scale=1,
+            autoscroll=False,
             buttons=[],
             latex_delimiters=[],
             allow_file_downloads=False,
@@ -118,7 +127,7 @@ def build(
         page.load(handlers.load, None, [state, head, new, chat, box, notice, status], **quiet)
         ticker.tick(handlers.status, [state], [status, ticker], **quiet)
         box.submit(handlers.submit, [box, state], [chat, box, state], **quiet)
-        box.submit(None, None, None, js=_TO_END, **quiet)
+        box.submit(None, None, None, js=_TO_QUESTION, **quiet)
         chat.example_select(handlers.example, [state], [chat, box, state], **quiet)
         box.stop(handlers.stop, [state], None, queue=False, **quiet)
         new.click(handlers.new, [state], [chat, box, state], **quiet)
@@ -223,48 +232,52 @@ class _Handlers:
         refused += more
         if not message.strip() and not files and not refused:
             refused.append(words["no_question"])
-        shown = [(a.name, conversation.pictures.get(a.name, "")) for a in attachments]
-        conversation.messages.append(_bubble("user", web_html.question(message, shown)))
+        messages = conversation.messages
+        messages.append(
+            _bubble("user", web_html.question(message, _shown(conversation, attachments)))
+        )
         busy = gr.update(value=None, interactive=False, submit_btn=False, stop_btn=True)
-        yield conversation.messages, busy, conversation
         if refused:
-            conversation.messages.append(_bubble("assistant", _refusal(refused)))
+            messages.append(_bubble("assistant", _refusal(refused)))
         if not refused or attachments:
-            yield from self._views(conversation, message, attachments)
-        idle = gr.update(interactive=True, submit_btn=True, stop_btn=False)
-        yield conversation.messages, idle, conversation
+            for _ in self._views(conversation, message, attachments):
+                yield messages, busy, conversation
+                busy = gr.skip()
+        yield (
+            messages,
+            gr.update(value=None, interactive=True, submit_btn=True, stop_btn=False),
+            conversation,
+        )
 
     def _views(
         self, conversation: Conversation, message: str, attachments: list[Attachment]
-    ) -> Iterator[tuple[Any, ...]]:
-        """Show the attachments, then each view of the turn, in place of the one before."""
-        assistant, session = self._assistant, conversation.session
-        asked = len(conversation.messages) - 1
-        if any(a.kind == "image" for a in attachments):
-            for attachment in attachments:
-                picture = web_images.data_uri(attachment, assistant.settings)
-                conversation.pictures[attachment.name] = picture
-            shown = [(a.name, conversation.pictures.get(a.name, "")) for a in attachments]
-            conversation.messages[asked] = _bubble("user", web_html.question(message, shown))
-        conversation.turn = Turn(
-            lambda: assistant.reply(session, message, attachments), self._on_bug
-        )
+    ) -> Iterator[View]:
+        """Put each view of the turn into the last bubble."""
+        assistant, session, messages = self._assistant, conversation.session, conversation.messages
         scene = web_html.Scene(
             locales.words(conversation.language),
-            lambda citation: self._context(citation, session),
+            lambda citation: assistant.context(citation, session),
             lambda name: conversation.pictures.get(name, ""),
             [turn.answer.record for turn in session.turns if turn.answer.record is not None],
         )
-        conversation.messages.append(_bubble("assistant", web_html.turn(View(), scene)))
+        asked = next(n for n in reversed(range(len(messages))) if messages[n]["role"] == "user")
+        messages.append(_bubble("assistant", web_html.turn(View(), scene)))
+        yield View()
+        for attachment in attachments:
+            picture = web_images.data_uri(attachment, assistant.settings)
+            conversation.pictures[attachment.name] = picture
+        messages[asked] = _bubble(
+            "user", web_html.question(message, _shown(conversation, attachments))
+        )
+        conversation.turn = Turn(
+            lambda: assistant.reply(session, message, attachments), self._on_bug
+        )
         try:
             for view in conversation.turn.views():
-                conversation.messages[-1] = _bubble("assistant", web_html.turn(view, scene))
-                yield conversation.messages, gr.skip(), conversation
+                messages[-1] = _bubble("assistant", web_html.turn(view, scene))
+                yield view
         finally:
             conversation.turn = None
-
-    def _context(self, citation: Citation, session: Session) -> str:
-        return self._assistant.context(citation, session)
 
 
 def _begin(request: gr.Request) -> Conversation:
@@ -279,6 +292,10 @@ def _own(conversation: Conversation | None, request: gr.Request) -> Conversation
     if conversation is None or conversation.browser != browser:
         return _begin(request)
     return conversation
+
+
+def _shown(conversation: Conversation, attachments: list[Attachment]) -> list[tuple[str, str]]:
+    return [(a.name, conversation.pictures.get(a.name, "")) for a in attachments]
 
 
 def _bubble(role: str, fragment: str) -> Message:

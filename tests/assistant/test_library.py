@@ -21,7 +21,11 @@ from retrieval.errors import IndexError_
 if TYPE_CHECKING:
     from retrieval.types import Passage
 
-NOTE = "# Zebra fever\nZebra fever is a fever of zebras.\n\n## Treatment\nZebra fever is treated with {}.\n"
+QUESTION = "How is zorblax syndrome treated?"
+NOTE = (
+    "# Zorblax syndrome\nZorblax syndrome is made up for a test.\n\n"
+    "## Treatment\nZorblax syndrome is treated with {}.\n"
+)
 
 
 @dataclass
@@ -67,81 +71,71 @@ def test_an_index_that_is_current_is_opened_without_embedding(
     assert watched.reports == []
 
 
-def test_a_note_is_taken_in_and_found(opened: Callable[[], Watched], tmp_path: Path) -> None:
-    watched = opened()
-    before = len(watched.resources.librarian.searcher.index.passages)
-    report = library.ingest(watched.resources, [note(tmp_path, "zebra-fever.md")])
-    assert (report.documents, report.skipped) == (1, ())
-    assert report.passages == before + 2
-    found = watched.resources.librarian.find("How is zebra fever treated?")
-    assert found.hits[0].passage.document == "zebra-fever"
-    # Only what is new was embedded; another start embeds nothing.
-    assert {total for _, _, total in watched.reports} == {2}
-    again = opened()
-    assert len(passages(again.resources, "zebra-fever")) == 2
-    assert again.reports == []
-
-
-def test_a_document_with_a_known_id_is_replaced(
+def test_a_note_is_taken_in_found_replaced_and_dropped(
     opened: Callable[[], Watched], tmp_path: Path
 ) -> None:
-    resources = opened().resources
-    library.ingest(resources, [note(tmp_path, "a/zebra-fever.md", "rest")])
-    count = len(resources.librarian.searcher.index.passages)
-    library.ingest(resources, [note(tmp_path, "b/zebra-fever.txt", "quinine")])
-    assert len(resources.librarian.searcher.index.passages) == count
-    text = " ".join(passage.text for passage in passages(resources, "zebra-fever"))
+    watched = opened()
+    before = len(watched.resources.librarian.searcher.index.passages)
+    current = library.fingerprint(watched.resources)
+    report = library.ingest(watched.resources, [note(tmp_path, "zorblax.md")])
+    assert (report.documents, report.skipped) == (1, ())
+    assert report.passages == before + 2
+    assert library.fingerprint(watched.resources) != current
+    found = watched.resources.librarian.find(QUESTION)
+    assert found.hits[0].passage.document == "zorblax"
+    assert {total for _, _, total in watched.reports} == {2}  # only what is new was embedded
+
+    # The same id from another file replaces it.
+    report = library.ingest(watched.resources, [note(tmp_path, "other/zorblax.txt", "quinine")])
+    assert report.passages == before + 2
+    text = " ".join(passage.text for passage in passages(watched.resources, "zorblax"))
     assert "quinine" in text
     assert "rest" not in text
 
+    # Another start finds the index current; without the document it is rebuilt from known vectors.
+    again = opened()
+    assert len(passages(again.resources, "zorblax")) == 2
+    assert again.reports == []
+    (again.resources.settings.state_dir / "documents.jsonl").unlink()
+    without = opened()
+    assert passages(without.resources, "zorblax") == []
+    assert len(without.resources.librarian.searcher.index.passages) == before
+    assert without.reports == []
 
-def test_a_monograph_of_the_starter_library_can_be_replaced(
+
+def test_what_can_be_read_is_taken_in_and_the_rest_set_aside_with_its_reason(
     opened: Callable[[], Watched], tmp_path: Path
 ) -> None:
     from retrieval import library as starter
 
-    source = starter.folder() / "conditions" / "gout.md"
-    changed = source.read_text(encoding="utf-8").replace("uric acid", "URIC ACID")
-    path = tmp_path / "gout.md"
-    path.write_text(changed, encoding="utf-8")
-    resources = opened().resources
-    count = len(resources.librarian.searcher.index.passages)
-    library.ingest(resources, [path])
-    assert len(resources.librarian.searcher.index.passages) == count
-    found = passages(resources, "gout")
-    assert any("URIC ACID" in passage.text for passage in found)
-    assert found[0].kind == "condition"
-
-
-def test_a_beir_folder_is_taken_in(opened: Callable[[], Watched], tmp_path: Path) -> None:
-    folder = tmp_path / "papers"
-    folder.mkdir()
-    rows = [{"_id": f"p{n}", "title": f"Paper {n}", "text": f"Zebra number {n}."} for n in range(3)]
-    (folder / "corpus.jsonl").write_text(
-        "\n".join(json.dumps(row) for row in rows), encoding="utf-8"
-    )
-    resources = opened().resources
-    report = library.ingest(resources, [folder])
-    assert report.documents == 3
-    assert passages(resources, "p1")[0].text == "Zebra number 1."
-
-
-def test_files_that_cannot_be_read_are_set_aside_with_their_reason(
-    opened: Callable[[], Watched], tmp_path: Path
-) -> None:
-    folder = tmp_path / "mixed"
+    folder, papers = tmp_path / "mixed", tmp_path / "papers"
     note(folder, "good.md")
     (folder / "empty.txt").write_text("", encoding="utf-8")
     (folder / "picture.png").write_bytes(b"\x89PNG")
     (folder / "broken.md").write_text("---\ntitle: [\n---\n", encoding="utf-8")
     (folder / ".hidden.txt").write_text("Not looked at.", encoding="utf-8")
-    report = library.ingest(opened().resources, [folder])
-    assert report.documents == 1
+    gout = (starter.folder() / "conditions" / "gout.md").read_text(encoding="utf-8")
+    (folder / "gout.md").write_text(gout.replace("Gout is", "GOUT IS"), encoding="utf-8")
+    papers.mkdir()
+    rows = [{"_id": f"p{n}", "title": f"Paper {n}", "text": f"Zebra number {n}."} for n in range(3)]
+    lines = "\n".join(json.dumps(row) for row in rows)
+    (papers / "corpus.jsonl").write_text(lines, encoding="utf-8")
+
+    resources = opened().resources
+    before = {passage.id for passage in passages(resources, "gout")}
+    report = library.ingest(resources, [folder, papers])
+    assert report.documents == 5
     reasons = {Path(path).name: reason for path, reason in report.skipped}
     assert set(reasons) == {"empty.txt", "picture.png", "broken.md"}
     assert "no reader" in reasons["picture.png"]
     assert "no readable text" in reasons["empty.txt"]
     assert "broken" in reasons["broken.md"]
+    assert passages(resources, "p1")[0].text == "Zebra number 1."
+    # A monograph of the starter library is replaced by one of its id.
+    replaced = passages(resources, "gout")
+    assert {passage.id for passage in replaced} == before
+    assert replaced[0].kind == "condition"
+    assert any("GOUT IS" in passage.text for passage in replaced)
 
 
 def test_two_files_of_one_name_are_not_merged_in_silence(
@@ -167,20 +161,6 @@ def test_nothing_to_take_in_is_an_error_and_changes_nothing(
         library.ingest(resources, [tmp_path / name])
     assert "\n" not in str(caught.value)
     assert not (resources.settings.state_dir / "documents.jsonl").exists()
-
-
-def test_a_changed_document_makes_the_index_stale(
-    opened: Callable[[], Watched], tmp_path: Path
-) -> None:
-    resources = opened().resources
-    before = library.fingerprint(resources)
-    assert before == library.fingerprint(opened().resources)
-    library.ingest(resources, [note(tmp_path, "zebra-fever.md")])
-    assert library.fingerprint(resources) != before
-    (resources.settings.state_dir / "documents.jsonl").unlink()
-    again = opened()
-    assert passages(again.resources, "zebra-fever") == []
-    assert again.reports == []  # rebuilt, and every vector taken over
 
 
 def damage(state: Path, name: str) -> Path:
@@ -225,8 +205,8 @@ def test_a_turn_after_an_ingestion_sees_the_new_document(
 ) -> None:
     resources = opened().resources
     running = Assistant(resources.settings, resources)
-    assert running.answer("How is zebra fever treated?").abstained
-    running.ingest([note(tmp_path, "zebra-fever.md", "quinine")])
-    answer = running.answer("How is zebra fever treated?")
+    assert running.answer(QUESTION).abstained
+    running.ingest([note(tmp_path, "zorblax.md", "quinine")])
+    answer = running.answer(QUESTION)
     assert "quinine" in answer.answer
-    assert {c.document for claim in answer.claims for c in claim.citations} == {"zebra-fever"}
+    assert {c.document for claim in answer.claims for c in claim.citations} == {"zorblax"}

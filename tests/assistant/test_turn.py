@@ -133,7 +133,7 @@ def test_two_answers_have_two_ids(assistant: Assistant) -> None:
         ("What is asthma?", "asthma"),
         ("What are the side effects of metformin?", "metformin"),
         ("How is appendicitis diagnosed in children?", "appendicitis"),
-        ("Which drug reverses opioid overdose?", "naloxone"),
+        ("Which drug reverses opioid overdose?", "opioid-overdose"),
         ("What does a raised troponin mean?", "troponin"),
     ],
 )

@@ -234,7 +234,7 @@ def test_bad_image_indexes(tmp_path, settings, text, says) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_answers_over_the_starter_library(tmp_path, settings) -> None:
+def test_answers_over_the_starter_library(tmp_path, assistant) -> None:
     rows = [
         {"question": "How is gout treated?", "answer": "With an NSAID or colchicine.",
          "must": [["colchicine", "NSAID"]]},
@@ -242,7 +242,7 @@ def test_answers_over_the_starter_library(tmp_path, settings) -> None:
     ]  # fmt: skip
     path = tmp_path / "asked.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    out = runner.run("answers", path, None, tmp_path / "out", settings)
+    out = runner.run("answers", path, None, tmp_path / "out", assistant.settings)
     metrics, predictions, _ = read(out)
     values = {name: m["value"] for name, m in metrics["metrics"].items()}
     assert set(values) == {
