@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from finetune._encoder_recipe import Recipe
     from finetune._encoder_train import Report
 
-WEIGHTS = Path("retrieval/weights")
-
 
 def train(
     recipe: Recipe,
@@ -88,8 +86,10 @@ def _run(options: argparse.Namespace) -> int:
     from finetune import _encoder_recipe
 
     recipe = _encoder_recipe.load(options.recipe, _changes(options.set))
-    data = options.data or Path(os.environ.get("AUSCULT_DATA", "../shared/data"))
-    out = options.out or WEIGHTS / recipe.name
+    if options.data is None and "AUSCULT_DATA" not in os.environ:
+        raise ConfigError("There is no data folder: give --data, or set AUSCULT_DATA.")
+    data = options.data or Path(os.environ["AUSCULT_DATA"])
+    out = options.out or options.run / "adapters" / recipe.name
     if sys.stderr.isatty():
         from rich.progress import Progress
 
@@ -123,7 +123,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m finetune.encoder", description=__doc__)
     parser.add_argument("recipe", help="name of a shipped recipe (rerank, entities) or a YAML file")
     parser.add_argument("--data", type=Path, help="data folder; by default AUSCULT_DATA")
-    parser.add_argument("--out", type=Path, help="folder for the adapter and its card")
+    parser.add_argument(
+        "--out", type=Path, help="folder for the adapter and its card; by default under --run"
+    )
     parser.add_argument("--run", type=Path, default=Path("runs"), help="checkpoints and caches")
     parser.add_argument(
         "--set",

@@ -13,7 +13,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ("pregnancy", r"pregnan\w*|breast[- ]?feed\w*|lactat\w+|gestation\b|trimester|nursing mothers?|wants? a (baby|child)|conceiv\w+|conception|孕妇|怀孕|妊娠|哺乳"),
     ("older_adults", r"elderly|older (adults?|people|patients?|persons?)|geriatric|frail|老年人?"),
     ("red_flags", r"red[- ]flags?|warning (signs?|symptoms?)|danger(ous)? signs?|alarm (features|symptoms|signs)|when (should|to|must) .*(worr|emergency|urgent|refer|hospital|seek|admit)|need(s)? urgent|refer(red|ral)?\b|life[- ]threatening|危险信号"),
-    ("side_effects", r"side[- ]effects?|(bad|unwanted|untoward|adverse) effects?|adverse (effects?|reactions?|events?|drug)|toxicit(y|ies)|harms?\b|tolerab\w+|safe(ty)?( profile)?\b|副作用|不良反应"),
+    ("side_effects", r"side[- ]effects?|(bad|unwanted|untoward|adverse|dangerous|harmful|long[- ]term) effects?|problems? (of|with|from) (be+ing on|taking|using|long)|adverse (effects?|reactions?|events?|drug)|toxicit(y|ies)|harms?\b|tolerab\w+|safe(ty)?( profile)?\b|副作用|不良反应"),
     ("contraindications", r"contra-?indicat\w+|unsafe|(must|should|may|can)(not|n't| not) (be )?(take|taken|use|used|have|get|given|receive)|dangerous (in|for|to)|should not (take|use|be (given|used|taken))|who (should|can)(not|n't| not) (take|use|have)|avoid(ed|ing)?\b|not be (given|used)|safe (in|for|with|to)|caution|禁忌"),
     ("interactions", r"interact\w*|together with|combin(e|ed|ing|ation) (with|of)|(take|taken|use|used|given?|prescribed?|mix(ed)?|drink|alcohol)\b.* (with|while|and) |co-?administ\w+|alcohol|相互作用"),
     ("overdose", r"overdos\w*|revers(e|ed|al|es|ing)\b|too (much|many)|poison\w*|antidotes?|过量|中毒"),

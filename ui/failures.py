@@ -61,10 +61,10 @@ def report(error: BaseException, folder: Callable[[], Path]) -> str:
         except (OSError, AuscultError):
             continue
         return (
-            f"something went wrong inside Auscult ({kind}), which is a bug: "
+            f"Something went wrong inside Auscult ({kind}), which is a bug: "
             f"please report it with {path}, which holds no patient data."
         )
-    return f"something went wrong inside Auscult ({kind}), and its traceback could not be saved."
+    return f"Something went wrong inside Auscult ({kind}), and its traceback could not be saved."
 
 
 def frames(error: BaseException) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from retrieval import words
 
 _WORDS = """
+germ germs bug bugs tablet tablets pill pills jab jabs
 acceptable according actually adult adults advice advise age aged agent agents alternative among
 amount another answer apart apply appropriate approach ask associated available away back base based
 basic begin best better big both bring call case cases certain change choice choose chosen clinical

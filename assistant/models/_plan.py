@@ -116,7 +116,7 @@ def _resolve(previous: str, message: str, librarian: Librarian) -> str:
     leans = starts or bool(_PRONOUN.search(message))
     short = len(message.split()) <= _SHORT_WORDS
     if not mentions:
-        follows = leans or (short and bool(asked)) or bool(_PERSON.search(message))
+        follows = leans or short or bool(_PERSON.search(message))
         return _with_subject(message, previous, old) if follows else message
     if not old or not leans:
         return message

@@ -36,12 +36,16 @@ WEIGHTS = {
 MIN_RELEVANCE = 0.12
 _WELL_COVERED = 0.8
 _NEAR_DUPLICATE = 0.72
+_NEAR_BEST = 0.7
 # Details that an answer has to name: without the word there is no answer.
 _MUST_STAND = frozenset(
     words.stem(w)
-    for w in "virus bacteria bacterium parasite fungus colour color shape taste price cost discovered "
-    "invented invention discovery named founder history manufacturer company brand".split()  # noqa: SIM905
-)
+    for w in (
+        "virus", "bacteria", "bacterium", "parasite", "fungus", "colour", "color", "shape", "taste",
+        "price", "cost", "discovered", "invented", "invention", "discovery", "founder", "history",
+        "manufacturer", "company", "brand",
+    )
+)  # fmt: skip
 _COMPARISON = re.compile(
     r"\b(differen(ce|t)|differ|versus|vs|compar\w+|distinguish|better than|rather than|or)\b",
     re.IGNORECASE,
@@ -186,9 +190,14 @@ def _missing_relation(
     need: _Need, found: Found, candidates: Sequence[_Candidate], librarian: Librarian
 ) -> str:
     """Say what is missing where a question relates subjects that no passage brings together."""
-    if len(need.subjects) < 2 or _COMPARISON.search(found.question):
+    subjects = [
+        mention
+        for mention in need.subjects
+        if any(librarian.kind(document) != "symptom" for document in mention.documents)
+    ]
+    if len(subjects) < 2 or _COMPARISON.search(found.question):
         return ""
-    names = [_names(mention, librarian) for mention in need.subjects]
+    names = [_names(mention, librarian) for mention in subjects]
     together: dict[int, set[str]] = {}
     for candidate in candidates:
         held = together.setdefault(
@@ -199,11 +208,11 @@ def _missing_relation(
     for rank, stems in together.items():
         covered = sum(
             documents[rank] in mention.documents or any(name <= stems for name in forms)
-            for mention, forms in zip(need.subjects, names, strict=True)
+            for mention, forms in zip(subjects, names, strict=True)
         )
         if covered >= 2:
             return ""
-    listed = " and ".join(mention.name for mention in need.subjects)
+    listed = " and ".join(mention.name for mention in subjects)
     return f"The library holds {listed}, but nothing that brings them together as asked."
 
 
@@ -226,7 +235,18 @@ def _score(
 def _on_subject(
     need: _Need, candidates: Sequence[_Candidate], librarian: Librarian
 ) -> Sequence[_Candidate]:
-    """Leave out sentences that neither stand in a subject's document nor name a subject."""
+    """Leave out sentences that are beside the subject.
+
+    With subjects, those that neither stand in a subject's document nor name one; without, those of
+    documents that hold less of the question's specific words than the best one.
+    """
+    if not need.subjects:
+        held: dict[str, float] = {}
+        for c in candidates:
+            share = coverage(need.specifics, c.stems)
+            held[c.evidence.document] = max(held.get(c.evidence.document, 0.0), share)
+        least = _NEAR_BEST * max(held.values())
+        return [c for c in candidates if held[c.evidence.document] >= least]
     owned = {d for mention in need.subjects for d in mention.documents}
     forms = [
         set(words.stems(name)) for d in owned for name in librarian.subjects.names_of.get(d, ())

@@ -14,15 +14,11 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evals.bench import _table
-
-if TYPE_CHECKING:
-    from retrieval.encoder import Encoder
 
 Vectors = NDArray[np.float32]
 Embed = Callable[[Sequence[str]], Vectors]
@@ -38,25 +34,23 @@ def texts(limit: int | None) -> list[str]:
     return found[:limit]
 
 
-def reference(encoder: Encoder) -> Embed:
-    """Return sentence-transformers' own `encode` over the embedded weights.
+def reference() -> Embed:
+    """Return sentence-transformers' own `encode` over the embedded package's folder.
 
-    Pooling, unit length and the cut at 256 tokens are those of the original model's configuration.
+    The folder holds the original model's configuration: mean pooling, unit length, 256 tokens.
 
     Raises:
         SystemExit: if the package is not installed.
     """
     try:
-        from sentence_transformers import SentenceTransformer, models
+        from sentence_transformers import SentenceTransformer
     except ImportError:
         raise SystemExit(
             "sentence-transformers is not installed: 'pip install sentence-transformers'."
         ) from None
-    from retrieval.encoder import EMBEDDED, MAX_TOKENS, locate
+    from retrieval.encoder import EMBEDDED, locate
 
-    words = models.Transformer(str(locate(EMBEDDED)), max_seq_length=MAX_TOKENS)
-    pooling = models.Pooling(encoder.width, pooling_mode="mean")
-    model = SentenceTransformer(modules=[words, pooling, models.Normalize()], device="cpu")
+    model = SentenceTransformer(str(locate(EMBEDDED)), device="cpu")
 
     def embed(given: Sequence[str]) -> Vectors:
         return np.asarray(model.encode(list(given), show_progress_bar=False), dtype=np.float32)
@@ -89,7 +83,7 @@ def measure(
     return {
         **rates,
         "times faster": _table.figure([t / m for m, t in zip(mine, other, strict=True)], "x"),
-        "cosine agreement": _table.figure(cosines.tolist(), "cosine, a round a text"),
+        "cosine agreement": _table.figure(cosines.tolist(), "cosine, one a text"),
     }
 
 
@@ -111,7 +105,7 @@ def main() -> None:
     figures = measure(
         texts(given.limit),
         encoder.embed,
-        reference(encoder),
+        reference(),
         given.rounds,
         random.Random(given.seed),
     )

@@ -250,7 +250,10 @@ def test_recipes_are_checked(tmp_path) -> None:
         recipes.load(str(tmp_path / "bad.yaml"))
 
 
-def test_the_command_line_names_what_is_wrong(tmp_path, capsys) -> None:
+def test_the_command_line_names_what_is_wrong(tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.delenv("AUSCULT_DATA", raising=False)
+    assert main(["rerank"]) == 2
+    assert "--data" in capsys.readouterr().err
     assert main(["nosuch"]) == 2
     assert "nosuch" in capsys.readouterr().err
     arguments = ["entities", "--data", str(tmp_path), "--out", str(tmp_path / "o"), "--run"]
