@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import selectors
+import signal
 import subprocess
 import sys
 import threading
@@ -23,6 +24,10 @@ from assistant.errors import AttachmentError
 
 CHILD = Path(__file__).with_name("sandbox_child.py")
 ROOT = CHILD.parents[1]
+# Seconds on the clock for each second of processor time that a child may take.
+PATIENCE = 3
+# What a POSIX system ends a process with whose processor time is used up (SIGXCPU).
+OUT_OF_TIME = int(getattr(signal, "SIGXCPU", 0)) or 9999
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,7 @@ class Limits:
 
     Attributes:
         memory_mb: address space.
-        timeout_s: wall-clock time, and processor time.
+        timeout_s: processor time; on the clock three times as much, for machines that are busy.
         max_output_bytes: size of the result.
     """
 
@@ -81,11 +86,10 @@ def run(
     try:
         message = len(head).to_bytes(4, "big") + head
         output = _exchange(child, message, payload, limits)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(5)
     except TimeoutError:
-        raise AttachmentError(
-            f"{name} took longer than {limits.timeout_s:g} s to read: "
-            "send a smaller or simpler file."
-        ) from None
+        raise _too_slow(name, limits) from None
     finally:
         child.kill()
         child.wait()
@@ -93,7 +97,15 @@ def run(
             if stream is not None:
                 with suppress(OSError):
                     stream.close()
+    if not output and child.returncode == -OUT_OF_TIME:
+        raise _too_slow(name, limits)
     return _unpack(output, name)
+
+
+def _too_slow(name: str, limits: Limits) -> AttachmentError:
+    return AttachmentError(
+        f"{name} took longer than {limits.timeout_s:g} s to read: send a smaller or simpler file."
+    )
 
 
 def _exchange(
@@ -103,7 +115,7 @@ def _exchange(
     sender = threading.Thread(target=_send, args=(child, message, payload), daemon=True)
     sender.start()
     assert child.stdout is not None  # noqa: S101 - it was opened as a pipe
-    deadline = time.monotonic() + limits.timeout_s
+    deadline = time.monotonic() + limits.timeout_s * PATIENCE
     allowed = limits.max_output_bytes + 1_000_000  # The header comes on top.
     output = bytearray()
     with selectors.DefaultSelector() as selector:

@@ -37,6 +37,8 @@ MIN_RELEVANCE = 0.12
 _WELL_COVERED = 0.8
 _NEAR_DUPLICATE = 0.72
 _NEAR_BEST = 0.7
+_MARGIN = 0.65
+_STEPS_MARGIN = 1.1
 # Details that an answer has to name: without the word there is no answer.
 _MUST_STAND = frozenset(
     words.stem(w)
@@ -357,11 +359,15 @@ def _passage_stems(candidate: _Candidate) -> set[str]:
 def _pick(need: _Need, candidates: Sequence[_Candidate]) -> list[_Candidate]:
     ranked = sorted(candidates, key=lambda c: -c.total)
     best = ranked[0].total
-    margin = 0.65
+    opening = ranked[0]
     chosen: list[_Candidate] = []
     for candidate in ranked:
-        if len(chosen) >= MAX_QUOTES or (candidate.total < best - margin and len(chosen) >= 2):
+        if len(chosen) >= MAX_QUOTES:
             break
+        # The steps of a treatment belong together: its section is cut later than others.
+        together = candidate.passage_rank == opening.passage_rank and opening.aspect == "treatment"
+        if candidate.total < best - (_STEPS_MARGIN if together else _MARGIN) and len(chosen) >= 2:
+            continue
         if not any(_same(candidate, other) for other in chosen):
             chosen.append(candidate)
     return _ordered(chosen)

@@ -50,5 +50,5 @@ def overlay(pixels: np.ndarray, heat: np.ndarray) -> bytes:
     alpha = (_ALPHA * ((strength - _FLOOR) / (1 - _FLOOR)).clip(0, 1))[..., None]
     mixed = grey * (1 - alpha) + colours * alpha
     stream = io.BytesIO()
-    Image.fromarray(np.rint(mixed).clip(0, 255).astype(np.uint8)).save(stream, "PNG", optimize=True)
+    Image.fromarray(np.rint(mixed).clip(0, 255).astype(np.uint8)).save(stream, "PNG")
     return stream.getvalue()

@@ -19,6 +19,11 @@ def sleep(data: bytes, options: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     return {}, b""
 
 
+def spin(data: bytes, options: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    while True:
+        pass
+
+
 def devour(data: bytes, options: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     return {"size": len(bytearray(8 << 30))}, b""
 
