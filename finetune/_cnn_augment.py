@@ -67,14 +67,14 @@ class Augment:
         target = self._uniform(low, high, count).exp()
         ratio = target / aspects
         split = self._uniform(0, 1, count)
-        zoom = self._uniform(math.log(0.78), math.log(1.08), count).exp()
+        zoom = self._uniform(math.log(0.62), math.log(1.08), count).exp()
         scale_x = zoom * ratio**split
         scale_y = zoom * ratio ** (split - 1)
         mirror = torch.where(self._uniform(0, 1, count) < 0.5, -1.0, 1.0)
         angle = self._uniform(-0.2, 0.2, count) * (self._uniform(0, 1, count) < 0.7)
         shear = self._uniform(-0.08, 0.08, count)
-        reach_x = (1 - scale_x).abs() * 0.7 + 0.05
-        reach_y = (1 - scale_y).abs() * 0.7 + 0.05
+        reach_x = (1 - scale_x).abs() * 0.55 + 0.04
+        reach_y = (1 - scale_y).abs() * 0.55 + 0.04
         cosine, sine = angle.cos(), angle.sin()
         matrix = torch.stack(
             [
@@ -124,8 +124,10 @@ class Augment:
         films = films.clone()
         side = self.side
         for row in range(len(films)):
-            if self._chance(0.25):
-                _border(films[row, 0], self._uniform(0, 0.13, 4) * side, 0.0)
+            if self._chance(0.4):
+                # Shoulders, neck and arms tell how a child was held, not how ill it is.
+                shade = max(0.0, float(self._uniform(-0.7, 1, 1)))
+                _border(films[row, 0], self._uniform(-0.06, 0.2, 4).clamp_min(0) * side, shade)
             for _ in range(int(self._uniform(0, 3.2, 1))):
                 height = int(self._uniform(0.03, 0.2, 1) * side)
                 width = int(self._uniform(0.03, 0.2, 1) * side)
@@ -219,6 +221,7 @@ STRESSES: dict[str, Callable[[Tensor], Tensor]] = {
     "over-bright": lambda films: films * 1.15 + 0.15,
     "uneven beam": _uneven,
     "crop 12%": lambda films: reframe(films, 0.88, 0.88),
+    "lungs only": lambda films: reframe(films, 0.7, 0.68),
     "wider frame": lambda films: reframe(films, 1.0, 0.82),
     "taller frame": lambda films: reframe(films, 0.84, 1.0),
     "turned 8 degrees": lambda films: reframe(films, 1.0, 1.0, math.radians(8)),

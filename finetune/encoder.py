@@ -64,9 +64,12 @@ def train(
     model.eval()
     with torch.inference_mode():
         card = part.card(model, task, recipe)
-    card["results"]["validation_history"] = [list(entry) for entry in state.history]
-    card["results"]["best_step"] = state.best_step
-    card["results"]["minutes"] = round(minutes, 1)
+    card["training"] = {
+        "steps": state.step,
+        "best_step": state.best_step,
+        "minutes": round(minutes, 1),
+        "history": [list(entry) for entry in state.history],
+    }
     _encoder_model.save(model, recipe, card, out)
     return dict(card["results"])
 

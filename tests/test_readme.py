@@ -19,18 +19,18 @@ NOT_OURS = {"build", "dist", "runs", "var"}
 
 
 def tree() -> list[tuple[str, str]]:
-    """Return (path, purpose) of every entry of the README's tree."""
+    """Return (path, purpose) of every entry of the README's tree; a line may name several."""
     block = README.split("<!-- tree: begin -->")[1].split("<!-- tree: end -->")[0]
     lines = [line for line in block.splitlines() if line.strip() and not line.startswith("```")]
     out, folder = [], ""
     for line in lines:
         names, _, purpose = line.strip().partition("  ")
         if not line.startswith(" "):
-            folder = names.split()[0] if names.endswith("/") else ""
-            out += [(name, purpose) for name in names.split()]
+            folder = names if names.endswith("/") else ""
+            out += [(name, purpose.strip()) for name in names.split()]
         else:
-            out += [(folder + name, purpose) for name in names.split()]
-    return [(path, purpose.strip()) for path, purpose in out]
+            out += [(folder + name, purpose.strip()) for name in names.split()]
+    return out
 
 
 def test_every_entry_of_the_tree_is_there_and_has_a_purpose() -> None:

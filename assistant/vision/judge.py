@@ -30,7 +30,7 @@ class ImageJudge:
     """Judges chest films.
 
     Args:
-        settings: limits for decoding.
+        settings: limits for decoding, and threads.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -87,9 +87,13 @@ class ImageJudge:
     def _load(self) -> tuple[Gate, Classifier]:
         with self._lock:
             if self._parts is None:
+                import torch
+
                 from assistant.vision.classifier import Classifier
                 from assistant.vision.gate import Gate
 
+                if self._settings.threads:
+                    torch.set_num_threads(self._settings.threads)
                 gate = Gate(weights.SHIPPED / "film_gate")
                 self._parts = (gate, Classifier(weights.SHIPPED / "pneumonia"))
             return self._parts
@@ -122,7 +126,8 @@ def _finding(
 
     heat = None
     if heatmap:
-        heat = overlay(image.pixels, classifier.attention(squash(image.pixels)))
+        # Scaled by the probability: a film that says no must not glow.
+        heat = overlay(image.pixels, classifier.attention(squash(image.pixels)) * chance)
     return Finding(
         image=name,
         label=classifier.label,

@@ -112,21 +112,12 @@ def test_the_literature_tool_returns_passages_where_they_stand(assistant: Assist
 
 def test_what_is_said_of_a_finding_is_what_it_holds() -> None:
     point = OperatingPoint("balanced", 0.4, 0.91, 0.82, "200 films")
+    reason = "The probability is above 0.40"
     finding = Finding(
-        "film.png", "pneumonia", 0.734, point, False, "above it", "net 1", notes=("Inverted",)
+        "film.png", "pneumonia", 0.734, point, False, reason, "net 1", notes=("Inverted",)
     )
-    said = image.statements("film.png", finding)
-    text = " ".join(said)
-    for words in (
-        "0.73",
-        "pneumonia",
-        "0.40",
-        "0.91",
-        "0.82",
-        "200 films",
-        "above it.",
-        "Inverted.",
-    ):
+    text = " ".join(image.statements("film.png", finding))
+    for words in ("film.png", "0.73", "pneumonia", f"{reason}.", "Inverted."):
         assert words in text
     refused = Finding("film.png", "", None, None, True, "it is in colour.", "net 1")
     assert image.statements("film.png", refused) == ["film.png was not judged: it is in colour."]

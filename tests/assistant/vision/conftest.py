@@ -12,7 +12,7 @@ SAMPLES = Path(__file__).resolve().parents[3] / "assistant" / "vision" / "sample
 
 @pytest.fixture(scope="session")
 def settings() -> Settings:
-    return Settings()
+    return Settings(threads=1)
 
 
 @pytest.fixture(scope="session")
