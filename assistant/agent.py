@@ -66,7 +66,12 @@ def run(
     model: BaseChatModel, messages: Sequence[BaseMessage], context: TurnContext, outcome: Outcome
 ) -> Iterator[Event]:
     """Run the graph on the messages and yield its events; `outcome` holds the result at the end."""
-    yield from _loop(model, messages, context, outcome)
+    from langgraph.errors import GraphRecursionError
+
+    try:
+        yield from _loop(model, messages, context, outcome)
+    except GraphRecursionError:
+        outcome.text = f"{ABSTAIN} The chat model kept calling tools and gave no answer."
     yield StepStarted("check")
     began = time.perf_counter()
     yield from _check(context, outcome)
@@ -119,7 +124,12 @@ def _graph(model: BaseChatModel, context: TurnContext) -> Any:
         try:
             return handler(request)
         except ToolError as error:
-            return ToolMessage(str(error), tool_call_id=request.tool_call["id"], status="error")
+            return ToolMessage(
+                str(error),
+                name=request.tool_call["name"],
+                tool_call_id=request.tool_call["id"],
+                status="error",
+            )
 
     package = "assistant.tools"
     tools = [plugins.load(package, name).build(context) for name in plugins.names(package)]
@@ -158,7 +168,7 @@ def _returned(message: Any, outcome: Outcome) -> ToolReturned:
 def _check(context: TurnContext, outcome: Outcome) -> Iterator[Event]:
     text = outcome.text.strip()
     if text.upper().startswith(ABSTAIN):
-        outcome.reason = text[len(ABSTAIN) :].strip()
+        outcome.reason = text[len(ABSTAIN) :].strip().partition("\n")[0]
         return
     keys: dict[str, str] = {}
     threshold = context.resources.settings.support_threshold

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -141,7 +142,8 @@ class Assistant:
         if not message and not attachments:
             raise InputError("The message is empty: write a question or attach a file.")
         question, record = pasted.separate(message)
-        extra = list(attachments)
+        first = len(session.attachments) + 1
+        extra = [replace(a, id=f"A{n}") for n, a in enumerate(attachments, first)]
         if record:
             number = len(session.attachments) + len(extra) + 1
             extra.append(intake.accept("pasted record.txt", record.encode(), self.settings, number))
@@ -236,7 +238,8 @@ def _history(session: Session) -> list[BaseMessage]:
     from langchain_core.messages import AIMessage, HumanMessage
 
     out: list[BaseMessage] = []
-    for turn in session.turns[-_HISTORY:]:
+    said = [turn for turn in session.turns if smalltalk.reply(turn.message) is None]
+    for turn in said[-_HISTORY:]:
         out.append(HumanMessage(turn.message or "(attachment)"))
         out.append(AIMessage(turn.answer.answer))
     return out

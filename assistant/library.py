@@ -80,10 +80,14 @@ def ingest(resources: Resources, paths: Sequence[Path], *, rebuild: bool = False
     """
     skipped: list[tuple[str, str]] = []
     fresh: dict[str, Document] = {}
+    origin: dict[str, Path] = {}
     for path in _expand(paths):
         try:
             for document in read(path):
+                if document.id in origin and origin[document.id] != path:
+                    skipped.append((str(origin[document.id]), _replaced_by(path, document.id)))
                 fresh[document.id] = document
+                origin[document.id] = path
         except (AuscultError, OSError) as error:
             skipped.append((str(path), str(error)))
     if paths and not fresh:
@@ -95,6 +99,13 @@ def ingest(resources: Resources, paths: Sequence[Path], *, rebuild: bool = False
     librarian = build(resources, fingerprint(resources))
     resources.replace_librarian(librarian)
     return IngestReport(len(fresh), len(librarian.searcher.index.passages), tuple(skipped))
+
+
+def _replaced_by(path: Path, document_id: str) -> str:
+    return (
+        f"Its document {document_id!r} has the id of one in {path}, which took its place: "
+        "give one of the files another name."
+    )
 
 
 def read(path: Path) -> Iterator[Document]:

@@ -92,7 +92,9 @@ def load(
     except ValidationError as error:
         first = error.errors()[0]
         key = str(first["loc"][0])
-        message = f"Setting {key!r} ({origins[key]}) is {values.get(key)!r}: {first['msg']}."
+        secret = "Secret" in str(Settings.model_fields[key].annotation)
+        shown = "a value that is not shown" if secret else repr(values.get(key))
+        message = f"Setting {key!r} ({origins[key]}) is {shown}: {first['msg']}."
         raise ConfigError(message) from None
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import BaseMessage, HumanMessage
 
-from retrieval import aspects
+from assistant.models._generic import is_generic
+from retrieval import aspects, words
 from retrieval.librarian import Librarian
 from retrieval.subjects import Mention
 
@@ -116,7 +117,7 @@ def _resolve(previous: str, message: str, librarian: Librarian) -> str:
     leans = starts or bool(_PRONOUN.search(message))
     short = len(message.split()) <= _SHORT_WORDS
     if not mentions:
-        follows = leans or short or bool(_PERSON.search(message))
+        follows = leans or bool(_PERSON.search(message)) or (short and _is_open(message, asked))
         return _with_subject(message, previous, old) if follows else message
     if not old or not leans:
         return message
@@ -127,6 +128,12 @@ def _resolve(previous: str, message: str, librarian: Librarian) -> str:
         librarian.kind(d) for m in old for d in m.documents
     }
     return message if same_kind else _with_subject(message, previous, old)
+
+
+def _is_open(message: str, asked: Sequence[str]) -> bool:
+    """Whether a short message names nothing of its own: what it says is aspect or generic."""
+    own = words.content(message) - {words.stem(w) for w in aspects.words_of_aspects(message)}
+    return bool(asked) or all(is_generic(stem) for stem in own)
 
 
 def _with_subject(message: str, previous: str, old: Sequence[Mention]) -> str:

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from assistant.safety import _vetoes
 from assistant.types import Citation, Claim, Evidence
 from retrieval import sentences, words
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 
 KEY = re.compile(r"\[((?:[A-Z]\d+)(?:\s*[,;]\s*[A-Z]\d+)*)\]")
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _NEGATION = re.compile(
     r"\b(no|not|never|without|neither|nor|cannot|can't|don't|doesn't|isn't|aren't|shouldn't|"
     r"avoid(?:ed|s)?|contraindicated|absence|lacks?|unlikely|denies|negative)\b",
@@ -86,7 +86,7 @@ def _against(text: str, item: Evidence, embed: Embed) -> tuple[float, Citation]:
     vectors = embed([text, *(item.text[a:b] for a, b in windows)])
     cosines = vectors[1:] @ vectors[0]
     scored = [
-        (support(text, item.text[a:b], float(cosine)), -(b - a), a, b)
+        (support(text, item.text[a:b], float(cosine), item.title), -(b - a), a, b)
         for (a, b), cosine in zip(windows, cosines, strict=True)
     ]
     score, _, start, end = max(scored)
@@ -103,21 +103,22 @@ def _verbatim(text: str, source: str) -> tuple[int, int] | None:
     return None if match is None else match.span()
 
 
-def support(claim: str, quote: str, cosine: float) -> float:
+def support(claim: str, quote: str, cosine: float, about: str = "") -> float:
     """Return how far a quote supports a claim, in [0, 1].
 
     The mean of the share of the claim's content words that the quote holds and their cosine; 0
-    where the claim holds a number that the quote doesn't, and less where one negates and the other
-    doesn't.
+    where the claim says another number, unit, name or opposite than the quote or `about`, its
+    title; and less where one negates and the other doesn't.
     """
     wanted = words.content(claim)
     if not wanted:
         return 0.0
-    if set(_NUMBER.findall(claim)) - set(_NUMBER.findall(quote)):
+    if _vetoes.turned(claim, quote, about):
         return 0.0
     shared = len(wanted & words.content(quote)) / len(wanted)
     score = 0.5 * shared + 0.5 * max(0.0, cosine)
-    if bool(_NEGATION.search(claim)) != bool(_NEGATION.search(quote)):
+    one_sided = bool(_NEGATION.search(claim)) != bool(_NEGATION.search(quote))
+    if one_sided or _vetoes.flipped(claim, quote):
         score *= _POLARITY_FACTOR
     return min(score, 0.99)
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from langchain_core.tools import BaseTool, StructuredTool
 
 from assistant.tools import ToolResult, TurnContext, render
-from assistant.types import Evidence
+from assistant.types import Evidence, Record
+
+if TYPE_CHECKING:
+    from assistant.records import answer
 
 _MOST = 12
 
@@ -25,7 +30,7 @@ def build(context: TurnContext) -> BaseTool:
 
         chosen = context.attachment(attachment, "record")
         read = context.resources.read_record(chosen)
-        spans = answer.sentences(read, question) if question else answer.summary(read)
+        spans = answer.sentences(read, question) if question else _summary_lines(read)
         evidence = tuple(
             context.cite(
                 Evidence(
@@ -47,3 +52,10 @@ def build(context: TurnContext) -> BaseTool:
         return render(evidence), ToolResult(f"{chosen.name}: {counts}", evidence, record=read)
 
     return StructuredTool.from_function(record, response_format="content_and_artifact")
+
+
+def _summary_lines(read: Record) -> list[answer.Line]:
+    """Return the lines of a summary, each once."""
+    from assistant.records import answer
+
+    return list(dict.fromkeys(line for part in answer.summary(read) for line in part.lines))

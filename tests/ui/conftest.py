@@ -1,4 +1,4 @@
-"""A state folder with the index in it, built once a run, and the command line as a user meets it."""
+"""The command line as a user meets it, and the state folder with the run's one index."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from assistant.app import Assistant
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 COMMAND = [sys.executable, "-m", "ui.cli"]
@@ -40,17 +44,6 @@ def auscult(tmp_path: Path) -> Run:
 
 
 @pytest.fixture(scope="session")
-def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a state folder that holds a fresh index."""
-    folder = tmp_path_factory.mktemp("state")
-    done = subprocess.run(
-        [*COMMAND, "ingest", "--rebuild"],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        timeout=280,
-        env=environment(folder),
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return folder
+def state(assistant: Assistant) -> Path:
+    """Return a state folder that holds the index; read it, never change it."""
+    return assistant.settings.state_dir

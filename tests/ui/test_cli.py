@@ -250,12 +250,6 @@ def test_a_batch_answers_every_row_in_order_and_fails_at_the_end(
     assert out[-1]["record"] is None
 
 
-def test_json_to_stdout_is_nothing_else(auscult: Run, state: Path, tmp_path: Path) -> None:
-    done = auscult("ask", "Hello", "--json", state=state)
-    assert json.loads(done.stdout)["answer"]
-    assert done.stdout.count("\n") == 1
-
-
 @pytest.mark.parametrize("arguments", [["--batch", "gone.jsonl"], ["hello", "--batch", "b.jsonl"]])
 def test_a_batch_that_cannot_begin_says_why(
     arguments: list[str], auscult: Run, tmp_path: Path
