@@ -39,7 +39,8 @@ def test_a_damaged_index_is_found_without_loading_it(tmp_path: Path) -> None:
     assert not look(Settings(state_dir=tmp_path))["index"].ok
     (index / "g000001" / "vectors.faiss").write_bytes(b"x")
     manifest = {"format": 1, "encoder": "e", "documents": 1, "passages": 2,
-                "digests": {"vectors.faiss": "0" * 64}}  # fmt: skip
+                "digests": {"passages.jsonl": "0" * 64, "vectors.faiss": "0" * 64}}  # fmt: skip
+    (index / "g000001" / "passages.jsonl").write_bytes(b"x")
     (index / "g000001" / "manifest.json").write_text(json.dumps(manifest))
     check = look(Settings(state_dir=tmp_path))["index"]
     assert not check.ok
