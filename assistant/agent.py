@@ -210,7 +210,7 @@ def nearest(evidence: Sequence[Evidence], most: int = 3) -> tuple[Citation, ...]
     """Return the best passages as citations of their first sentence, for an abstention."""
     from retrieval import sentences
 
-    out = []
+    out: list[Citation] = []
     for item in [e for e in evidence if e.kind == "passage"][:most]:
         first = sentences.split(item.text)[:1]
         end = first[0].end if first else len(item.text)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -162,7 +162,7 @@ class Assistant:
         attachments: Sequence[Attachment],
         emergency: Emergency | None,
         steps: list[Step],
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, Answer]:
         from assistant import agent
         from assistant.tools import TurnContext
 

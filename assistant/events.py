@@ -89,9 +89,10 @@ Event = (
 def to_json(event: Event) -> dict[str, Any]:
     """Return an event as JSON values with its type's name under "event"."""
     name = type(event).__name__
+    body: dict[str, Any] = {}
     match event:
         case EmergencyRaised(emergency):
-            body: dict[str, Any] = {"kind": emergency.kind, "notice": emergency.notice}
+            body = {"kind": emergency.kind, "notice": emergency.notice}
         case StepStarted(step):
             body = {"name": step}
         case StepFinished(step, seconds):

@@ -28,7 +28,7 @@ SIDE = 112
 SHOWN = (320, 288)
 COMPONENTS = 320
 # Samples a class, of which the likeliest films are chosen, and how far they spread.
-DRAWN = 60
+DRAWN = 150
 SPREAD = 0.8
 NOTICE = "synthetic: not a patient"
 

@@ -49,7 +49,7 @@ def test_invented_patient_data_stay_out_of_findings(
     path = next((images / "dicom" / "chest_derived").glob("*__phi.dcm"))
     name = str(pydicom.dcmread(path).PatientName)
     finding = judge.judge(accept_file(path, settings))
-    text = str(finding.to_json()) + finding.reason
+    text = str({**finding.to_json(), "heatmap": ""})
     for part in name.replace("^", " ").split():
         assert part not in text
 
