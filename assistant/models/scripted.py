@@ -50,7 +50,11 @@ class ScriptedChatModel(BaseChatModel):
             at += isinstance(message, AIMessage)
         step = self.script[at] if at < len(self.script) else {"text": ""}
         if "tool" in step:
-            call: Any = {"name": step["tool"], "args": step.get("arguments", {}), "id": f"call-{at}"}
+            call: Any = {
+                "name": step["tool"],
+                "args": step.get("arguments", {}),
+                "id": f"call-{at}",
+            }
             reply = AIMessage(content="", tool_calls=[call])
         else:
             reply = AIMessage(content=str(step["text"]))
