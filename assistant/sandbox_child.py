@@ -39,8 +39,10 @@ def limit(memory_mb: int, cpu_s: float) -> None:
         hard = resource.getrlimit(kind)[1]
         if hard != resource.RLIM_INFINITY:
             value = min(value, hard)
+        # At the soft limit of processor time comes SIGXCPU, at the hard one SIGKILL: the first says why.
+        above = value + 1 if name == "RLIMIT_CPU" and hard == resource.RLIM_INFINITY else value
         try:
-            resource.setrlimit(kind, (value, value))
+            resource.setrlimit(kind, (value, above))
         except (ValueError, OSError):  # A platform may know a limit and not let it be set.
             continue
 

@@ -8,6 +8,7 @@ import pytest
 
 from assistant import doctor
 from assistant.settings import Settings
+from retrieval.index import store
 
 
 def look(settings: Settings) -> dict[str, doctor.Check]:
@@ -38,13 +39,13 @@ def test_a_damaged_index_is_found_without_loading_it(tmp_path: Path) -> None:
     (index / "CURRENT").write_text("g000001\n")
     assert not look(Settings(state_dir=tmp_path))["index"].ok
     (index / "g000001" / "vectors.faiss").write_bytes(b"x")
-    manifest = {"format": 1, "encoder": "e", "documents": 1, "passages": 2,
+    manifest = {"format": store.FORMAT, "encoder": "e", "documents": 1, "passages": 2,
                 "digests": {"passages.jsonl": "0" * 64, "vectors.faiss": "0" * 64}}  # fmt: skip
     (index / "g000001" / "passages.jsonl").write_bytes(b"x")
     (index / "g000001" / "manifest.json").write_text(json.dumps(manifest))
     check = look(Settings(state_dir=tmp_path))["index"]
     assert not check.ok
-    assert check.detail == "damaged: vectors.faiss"
+    assert check.detail == "damaged: passages.jsonl, vectors.faiss"
     assert check.mend == "auscult ingest --rebuild"
 
 

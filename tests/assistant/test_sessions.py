@@ -71,7 +71,7 @@ def hold(assistant: Assistant, given: Talk, gate: threading.Barrier | None = Non
         if not number and given.picture:
             attached.append(assistant.accept(session, "film.png", given.picture))
         if gate is not None:
-            gate.wait(120)
+            gate.wait(240)
         answers.append(assistant.answer(message, attached, session))
     assert len(session.turns) == 2
     return answers

@@ -91,6 +91,7 @@ def test_hostile_and_broken_files_end_in_a_sentence(
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_dicom_that_is_no_chest_film_is_refused(
     images: Path, judge: ImageJudge, settings: Settings
 ) -> None:
