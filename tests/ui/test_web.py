@@ -203,6 +203,20 @@ def test_an_example_can_be_asked_and_a_new_conversation_begun(page: Any) -> None
     page.wait_for_selector("#au-chat .example")
 
 
+def test_two_browsers_at_once_see_their_own_answers_only(
+    chromium: Any, page: Any, address: str
+) -> None:
+    with opened(chromium, address, (1280, 860)) as other:
+        asked = {"What is gout?": page, "What is asthma?": other}
+        for words, each in asked.items():
+            each.fill("#au-box textarea", words)
+            each.keyboard.press("Enter")
+        for words, each in asked.items():
+            each.wait_for_selector(".au-answer[data-state=done]")
+            assert each.locator(".au-said").all_inner_texts() == [words]
+            assert words.split()[-1].strip("?") in each.locator(".au-text").inner_text().lower()
+
+
 def test_an_upload_is_served_to_its_own_browser_only(
     chromium: Any, page: Any, address: str
 ) -> None:
