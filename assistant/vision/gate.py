@@ -18,7 +18,7 @@ from assistant.vision.classifier import squash, to_batch
 from assistant.vision.decode import RadiographImage
 from assistant.vision.weights import load
 
-CAN = "It judges frontal chest radiographs only."
+CAN = "The image tool judges frontal chest radiographs only."
 RADIOGRAPHY = {"CR", "DX", "RG", "DR", "RF", "SC", "OT", ""}
 CHEST = ("CHEST", "THORAX", "LUNG", "TORAX", "RIBS")
 SIDEWAYS = {"LL", "RL", "LATERAL", "LAT", "LLD", "RLD", "LLO", "RLO", "XTABLE"}
