@@ -2,7 +2,7 @@
 
 On a GPU peft's own forward pass runs. On a CPU, where memory is the bottleneck, each step adds the
 low-rank deltas to the weights once and runs the pass that serves the adapter later; it is the same
-function without LoRA's dropout, and twice as fast. Knows nothing of tasks, data or schedules.
+function without LoRA's dropout, and faster. Knows nothing of tasks, data or schedules.
 Source: Hu et al. 2021, "LoRA".
 """
 
