@@ -35,6 +35,10 @@ def passages(documents: Iterable[Document], max_words: int = MAX_WORDS) -> Itera
                     source=document.source,
                     url=document.url,
                     year=document.year,
+                    journal=document.journal,
+                    evidence=document.evidence,
+                    language=document.language,
+                    status=document.status,
                 )
                 number += 1
 

@@ -12,6 +12,11 @@ ASPECTS = (
     "follow_up", "children", "pregnancy", "older_adults",
 )  # fmt: skip
 
+# Levels of evidence that a document can have, strongest first; "" where nothing tells.
+EVIDENCE = ("guideline", "systematic_review", "trial", "review", "cohort", "case_report")
+# What became of a document after publication; "" where nothing is known.
+STATUSES = ("retracted", "concern", "corrected")
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -51,6 +56,17 @@ class Document:
         url: where a reader can open the document, or "".
         year: year of publication, or None.
         metadata: anything else, as strings.
+        identifiers: names of the same work elsewhere, each `scheme:value` in lower case: pmid:123,
+            pmcid:pmc123, doi:10.1000/x. Two documents that share one are the same work.
+        authors: names as printed, in order.
+        journal: title of the journal or book.
+        publication_types: as the publisher or index names them ("Randomized Controlled Trial").
+        evidence: one of `EVIDENCE`, or "".
+        language: ISO 639-1 code in lower case ("en", "zh"), or "" where unknown.
+        mesh: MeSH headings.
+        licence: as stated by the source ("CC BY 4.0"), or "".
+        status: one of `STATUSES`, or "".
+        notices: what retracted or corrected it, for display ("Retraction in: PMID 123").
     """
 
     id: str
@@ -63,6 +79,16 @@ class Document:
     url: str = ""
     year: int | None = None
     metadata: tuple[tuple[str, str], ...] = ()
+    identifiers: tuple[str, ...] = ()
+    authors: tuple[str, ...] = ()
+    journal: str = ""
+    publication_types: tuple[str, ...] = ()
+    evidence: str = ""
+    language: str = ""
+    mesh: tuple[str, ...] = ()
+    licence: str = ""
+    status: str = ""
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +108,11 @@ class Passage:
         source: the document's collection or publisher.
         url: where a reader can open the document.
         year: year of publication, or None.
+        journal: the document's journal or book.
+        evidence: the document's level of evidence, one of `EVIDENCE` or "".
+        language: ISO 639-1 code of the document's language, or "".
+        status: "retracted", "concern", "corrected" or "".
+        collection: name of the collection that holds it; "" is the common library.
     """
 
     id: str
@@ -96,6 +127,34 @@ class Passage:
     source: str = ""
     url: str = ""
     year: int | None = None
+    journal: str = ""
+    evidence: str = ""
+    language: str = ""
+    status: str = ""
+    collection: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which passages a search may see; a passage must meet all that are given.
+
+    Attributes:
+        year_from: earliest year of publication; passages without a year fail it.
+        year_to: latest year of publication; passages without a year fail it.
+        kinds: kinds of document, any of them.
+        evidence: levels of evidence, any of them.
+        sources: collections or publishers as in `Document.source`, any of them.
+        languages: ISO 639-1 codes, any of them; passages of unknown language pass.
+        retracted: whether retracted documents are searched too.
+    """
+
+    year_from: int | None = None
+    year_to: int | None = None
+    kinds: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    retracted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +165,11 @@ class Hit:
         passage: what was found.
         score: the final score; higher is better; comparable within one search only.
         parts: the named scores that made it (dense, lexical, fused, rerank).
+        sentence: span in the passage's text of the sentence that answers best, or None where none
+            was looked for.
     """
 
     passage: Passage
     score: float
     parts: tuple[tuple[str, float], ...] = field(default=())
+    sentence: tuple[int, int] | None = None
