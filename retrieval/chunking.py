@@ -19,28 +19,42 @@ _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 def passages(documents: Iterable[Document], max_words: int = MAX_WORDS) -> Iterator[Passage]:
     """Yield the passages of documents in reading order; ids number them within a document."""
     for document in documents:
-        number = 0
-        for section in document.sections:
-            for start, end in _spans(section, max_words):
-                yield Passage(
-                    id=f"{document.id}#{number}",
-                    document=document.id,
-                    title=document.title,
-                    section=section.title,
-                    aspect=section.aspect,
-                    text=section.text[start:end],
-                    start=start,
-                    kind=document.kind,
-                    synonyms=document.synonyms,
-                    source=document.source,
-                    url=document.url,
-                    year=document.year,
-                    journal=document.journal,
-                    evidence=document.evidence,
-                    language=document.language,
-                    status=document.status,
-                )
-                number += 1
+        for number, place in enumerate(spans(document, max_words)):
+            yield cut(document, number, place)
+
+
+def spans(document: Document, max_words: int = MAX_WORDS) -> Iterator[tuple[int, int, int]]:
+    """Yield the place of each passage: the section's position, the start and the length."""
+    for part, section in enumerate(document.sections):
+        for start, end in _spans(section, max_words):
+            yield part, start, end - start
+
+
+def cut(
+    document: Document, number: int, place: tuple[int, int, int], collection: str = ""
+) -> Passage:
+    """Return the passage that lies at a place (section, start, length) of a document."""
+    part, start, length = place
+    section = document.sections[part]
+    return Passage(
+        id=f"{document.id}#{number}",
+        document=document.id,
+        title=document.title,
+        section=section.title,
+        aspect=section.aspect,
+        text=section.text[start : start + length],
+        start=start,
+        kind=document.kind,
+        synonyms=document.synonyms,
+        source=document.source,
+        url=document.url,
+        year=document.year,
+        journal=document.journal,
+        evidence=document.evidence,
+        language=document.language,
+        status=document.status,
+        collection=collection,
+    )
 
 
 def _spans(section: Section, max_words: int) -> Iterator[tuple[int, int]]:

@@ -1,54 +1,152 @@
-"""An index folder: vectors (FAISS), words (tantivy) and passages, in atomic generations.
+"""An opened index: one generation of documents, passages, vectors and words, read-only.
 
-    <folder>/CURRENT            name of the generation that readers open
-    <folder>/<generation>/      manifest.json vectors.faiss passages.jsonl lexical/
-
-A generation is written aside, synced and renamed, then CURRENT is replaced; a reader that has an
-older one open keeps it. Every file's digest is checked before it is loaded, since FAISS loads a
-damaged file without a word. Knows nothing of queries or ranking.
+Everything is memory-mapped and checked by digest before it is used, since faiss loads a damaged
+file without a word. A reader that has an older generation open keeps it while newer ones are
+published (retrieval.index.writer). Knows nothing of queries or ranking.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
-from retrieval import chunking, files
-from retrieval.encoder import Encoder
 from retrieval.errors import IndexError_
-from retrieval.types import Document, Passage
+from retrieval.index import analysis, dense, generations
+from retrieval.index.generations import FORMAT as FORMAT
+from retrieval.index.generations import current as current
+from retrieval.index.segment import NO_YEAR, Segment, damaged
+from retrieval.index.views import Columns, Documents, Named, Passages, Table, Vectors
+from retrieval.types import Document, Filters, Passage
 
 if TYPE_CHECKING:
     from retrieval.index.lexical import LexicalIndex
 
-FORMAT = 1
 Progress = Callable[[int, int], None]
+FEW_ROWS = 20_000  # so few rows are scored one by one rather than looked for in lists
+_VOCABULARY = 200_000
+_SMALL_DOCUMENTS = 5_000
+_TRIES = 20
 
 
-@dataclass(frozen=True, eq=False)
+class Encoder(Protocol):
+    """What an index needs of retrieval.encoder.Encoder."""
+
+    @property
+    def identity(self) -> str:
+        """Name and digest of the weights."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Length of a vector."""
+        ...
+
+    def embed(
+        self, texts: Sequence[str], *, progress: Progress | None = None
+    ) -> NDArray[np.float32]:
+        """Return unit vectors, float32 (texts, width)."""
+        ...
+
+
 class Index:
     """One opened generation; immutable, shared by threads.
 
     Attributes:
-        passages: in row order.
-        vectors: unit vectors, float32 (rows, width).
-        manifest: format, encoder, counts, fingerprint of the documents, digests.
+        passages: by row; dead rows too, which no search returns.
+        vectors: unit vectors by row; indexing gives float32.
+        lexical: the words.
+        manifest: format, encoder, counts, segments, fingerprint, ledger, digests.
+        documents: the live documents.
+        name: the collection's name.
+        owner: whose collection it is; "" for all.
+        generation: the generation's name.
     """
 
-    passages: tuple[Passage, ...]
-    vectors: NDArray[np.float32]
-    faiss_index: Any
-    lexical: LexicalIndex
-    manifest: dict[str, Any]
+    def __init__(
+        self, generation: Path, manifest: dict[str, Any], reuse: Mapping[str, Segment]
+    ) -> None:
+        from retrieval.index.lexical import LexicalIndex
+
+        self.generation, self.manifest = generation.name, manifest
+        self.name, self.owner = str(manifest["name"]), str(manifest["owner"])
+        segments, live = [], []
+        for entry in manifest["segments"]:
+            segment = reuse.get(entry["name"]) or _segment(generation / entry["name"])
+            segments.append(segment)
+            live.append(_live(generation, entry, segment.documents))
+        self._table = Table(segments, live)
+        self.lexical: LexicalIndex = LexicalIndex(generation / "lexical", self._table)
+        self.passages: Sequence[Passage] = Passages(self._table, self.name)
+        self.vectors = Vectors(self._table, int(manifest["width"]))
+        self.documents = Documents(self._table, self.lexical)
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        encoder: Encoder | None,
+        *,
+        verify: bool = True,
+        reuse: Mapping[str, Segment] | None = None,
+    ) -> Index:
+        """Open the published generation of `folder`.
+
+        Args:
+            folder: the index folder.
+            encoder: must be the one that made the index; None takes any.
+            verify: check every file's digest first.
+            reuse: segments that are open already, by name; they aren't checked again.
+
+        Raises:
+            IndexError_: if there is none, it is damaged, or another encoder made it.
+        """
+        for _ in range(_TRIES):
+            name, digest = generations.published(folder)
+            try:
+                return cls._open(folder / name, digest, encoder, verify, reuse or {})
+            except (IndexError_, OSError):
+                if _is_current(folder, name, digest):
+                    raise
+                # Two newer generations were published meanwhile, and this one removed.
+        raise IndexError_(f"The index in {folder} changes faster than it can be opened: try again.")
+
+    @classmethod
+    def _open(
+        cls,
+        generation: Path,
+        digest: str,
+        encoder: Encoder | None,
+        verify: bool,
+        reuse: Mapping[str, Segment],
+    ) -> Index:
+        folder, manifest = generation.parent, generations.read_manifest(generation, digest)
+        if encoder is not None and manifest["encoder"] != encoder.identity:
+            raise IndexError_(
+                f"The index in {folder} was made by the encoder {manifest['encoder']}, not "
+                f"{encoder.identity}: run 'auscult ingest --rebuild'."
+            )
+        if manifest["analysis"] != analysis.VERSION:
+            raise IndexError_(
+                f"The index in {folder} was made by version {manifest['analysis']} of the word "
+                f"rules, not {analysis.VERSION}: run 'auscult ingest --rebuild'."
+            )
+        told = manifest["digests"]
+        # A segment is another one of the same name unless its own list of digests is the same.
+        reuse = {n: s for n, s in reuse.items() if told.get(f"{n}/segment.json") == s.digest}
+        fresh = {n: digest for n, digest in told.items() if n.split("/")[0] not in reuse}
+        wrong = generations.check(generation, fresh) if verify else []
+        if wrong:
+            raise damaged(folder, f"{', '.join(wrong[:3])}: not what the digest says")
+        try:
+            return cls(generation, manifest, reuse)
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise damaged(folder, str(error)) from error
 
     @classmethod
     def build(
@@ -58,8 +156,11 @@ class Index:
         encoder: Encoder,
         progress: Progress | None = None,
         fingerprint: str = "",
+        *,
+        name: str = "",
+        owner: str = "",
     ) -> Index:
-        """Write a new generation into `folder`, publish it and open it.
+        """Publish a generation that holds these documents and nothing else, and open it.
 
         Vectors of unchanged passages are taken over from the generation before.
 
@@ -67,173 +168,118 @@ class Index:
             folder: the index folder; made if absent.
             documents: everything that the index is to hold.
             encoder: makes the vectors.
-            progress: called with (passages embedded, passages in all).
+            progress: called with (passages embedded, passages to embed).
             fingerprint: what the documents were made from, to recognise a stale index later.
+            name: the collection's name.
+            owner: whose collection it is; "" for all.
 
         Raises:
-            IndexError_: if there are no documents, or the folder can't be written.
+            IndexError_: if there are no documents, two have one id, or the folder can't be
+                written.
         """
-        passages = list(chunking.passages(documents))  # a source's own errors are not the index's
-        _check(passages)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(folder / ".lock"):
-                generation = _write(folder, passages, encoder, progress, fingerprint)
-                files.write_text(folder / "CURRENT", generation + "\n")
-                _drop_old(folder, generation)
-        except OSError as error:
-            raise IndexError_(
-                f"The index can't be written to {folder} ({error.strerror or error}): "
-                "free some space or set AUSCULT_STATE_DIR to a folder that can be written."
-            ) from error
-        return cls.open(folder, encoder)
+        from retrieval.index.writer import Writer
 
-    @classmethod
-    def open(cls, folder: Path, encoder: Encoder) -> Index:
-        """Open the published generation of `folder` after checking every digest.
+        everything = list(documents)  # a source's own errors are not the index's
+        with Writer(folder, encoder, name=name, owner=owner, timeout_s=-1, fresh=True) as writer:
+            return writer.replace(everything, progress, fingerprint)
 
-        Raises:
-            IndexError_: if there is none, it is damaged, or another encoder made it.
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The segments in row order."""
+        return self._table.segments
+
+    @property
+    def live(self) -> tuple[NDArray[np.bool_], ...]:
+        """Which documents of each segment live."""
+        return self._table.live
+
+    @property
+    def table(self) -> Table:
+        """The map between rows, documents and segments."""
+        return self._table
+
+    def dense(
+        self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None = None
+    ) -> list[tuple[int, float]]:
+        """Return up to `k` (row, cosine), best first.
+
+        Args:
+            query: unit vector, float32 (width,).
+            k: rows wanted.
+            allowed: bool (rows,) of the rows that may be found; None for all that live.
         """
-        generation = folder / current(folder)
-        manifest = read_manifest(generation)
-        if manifest["encoder"] != encoder.identity:
-            raise IndexError_(
-                f"The index in {folder} was made by the encoder {manifest['encoder']}, not "
-                f"{encoder.identity}: run 'auscult ingest --rebuild'."
-            )
-        for name, digest in manifest["digests"].items():
-            path = generation / name
-            if not path.is_file() or files.sha256(path) != digest:
-                raise IndexError_(
-                    f"The index in {folder} is damaged ({name} is not what its digest says): "
-                    "run 'auscult ingest --rebuild'."
-                )
-        return _load(generation, manifest)
-
-    def dense(self, query: NDArray[np.float32], k: int) -> list[tuple[int, float]]:
-        """Return up to `k` (row, cosine), best first, for a unit vector (width,)."""
-        if k < 1:
+        mask = self._table.live_rows
+        if allowed is not None:
+            mask = allowed if mask is None else allowed & mask
+        if k < 1 or not len(self.vectors):
             return []
-        scores, rows = self.faiss_index.search(query[None, :], min(k, len(self.passages)))
-        return [(int(r), float(s)) for r, s in zip(rows[0], scores[0], strict=True) if r >= 0]
+        rows = self._candidates(query, k, mask)
+        scores = self.vectors[rows] @ query
+        best = np.lexsort((rows, -scores))[:k]
+        return [(int(rows[i]), float(scores[i])) for i in best]
 
+    @property
+    def _few(self) -> int:
+        """Up to how many rows are scored one by one: a scan reads ten in the time of one."""
+        exact = all(s.meta["layout"]["kind"] == "flat" for s in self.segments)
+        return min(FEW_ROWS, len(self.passages) // 10) if exact else FEW_ROWS
 
-def current(folder: Path) -> str:
-    """Return the name of the published generation.
+    def _candidates(
+        self, query: NDArray[np.float32], k: int, mask: NDArray[np.bool_] | None
+    ) -> NDArray[np.int64]:
+        if mask is not None and int(np.count_nonzero(mask)) <= self._few:
+            return np.flatnonzero(mask)
+        bases, found = self._table.bases, []
+        for at, segment in enumerate(self.segments):
+            own = None if mask is None else mask[bases[at] : bases[at + 1]]
+            found.append(dense.search(segment, query, k, own) + int(bases[at]))
+        return np.concatenate(found)
 
-    Raises:
-        IndexError_: if there is no index in `folder`.
-    """
-    try:
-        name = (folder / "CURRENT").read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        name = ""
-    if not name or Path(name).name != name or not (folder / name).is_dir():
-        raise IndexError_(f"There is no usable index in {folder}: run 'auscult ingest --rebuild'.")
-    return name
+    def allowed(self, filters: Filters | None) -> NDArray[np.bool_] | None:
+        """Return bool (rows,) of the live rows that pass, or None where all are and do."""
+        if filters is None or filters == Filters():
+            return self._table.live_rows
+        masks = [
+            live & _passing(segment, filters)
+            for segment, live in zip(self.segments, self.live, strict=True)
+        ]
+        return self._table.spread(masks)
 
+    @cached_property
+    def columns(self) -> Columns:
+        """What is known of every row without reading its document."""
+        return Columns.of(self._table)
 
-def read_manifest(generation: Path) -> dict[str, Any]:
-    """Return a generation's manifest.
+    def named(self) -> Sequence[Named]:
+        """Return the documents that are about one subject, in index order."""
+        found = []
+        for at, (segment, live) in enumerate(zip(self.segments, self.live, strict=True)):
+            for number, identity, title, kind, synonyms in segment.names():
+                if live[number]:
+                    rows = self._table.document_rows(at, number)
+                    found.append(Named(identity, title, tuple(synonyms), kind, rows))
+        return found
 
-    Raises:
-        IndexError_: if it can't be read or has another format.
-    """
-    try:
-        manifest = json.loads((generation / "manifest.json").read_text(encoding="utf-8"))
-        known = manifest["format"] == FORMAT and "encoder" in manifest
-        known = known and {"passages.jsonl", "vectors.faiss"} <= manifest["digests"].keys()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        known, manifest = False, {}
-    if not known:
-        raise IndexError_(
-            f"The manifest of the index in {generation.parent} can't be read: "
-            "run 'auscult ingest --rebuild'."
-        )
-    return dict(manifest)
+    def vocabulary(self) -> frozenset[str]:
+        """Return the lower-case ASCII words of four letters or more, the most frequent first kept.
 
+        In a small index every word counts, in others those that occur twice.
+        """
+        words: Counter[str] = Counter()
+        for segment in self.segments:
+            words.update(segment.words())
+        for segment, live in zip(self.segments, self.live, strict=True):
+            dead = np.flatnonzero(~live)
+            if len(dead) <= _SMALL_DOCUMENTS:
+                for number in dead.tolist():
+                    words.subtract(segment.vocabulary_of(number))
+        least = 1 if len(self.documents) <= _SMALL_DOCUMENTS else 2
+        return frozenset(word for word, n in words.most_common(_VOCABULARY) if n >= least)
 
-def _write(
-    folder: Path,
-    passages: Sequence[Passage],
-    encoder: Encoder,
-    progress: Progress | None,
-    fingerprint: str,
-) -> str:
-    import faiss
-
-    from retrieval.index.lexical import LexicalIndex
-
-    vectors = _embed(folder, passages, encoder, progress)
-    generation = _next_name(folder)
-    with files.atomic_folder(folder / generation) as temporary:
-        with (temporary / "passages.jsonl").open("w", encoding="utf-8") as stream:
-            for passage in passages:
-                stream.write(json.dumps(asdict(passage), ensure_ascii=False) + "\n")
-        flat = faiss.IndexFlatIP(encoder.width)
-        flat.add(vectors)
-        # Serialised and written by us: faiss turns a full disk into a bare RuntimeError.
-        (temporary / "vectors.faiss").write_bytes(faiss.serialize_index(flat).tobytes())
-        (temporary / "lexical").mkdir()
-        try:
-            LexicalIndex.build(temporary / "lexical", passages)
-        except ValueError as error:  # tantivy reports input and output errors as ValueError
-            raise OSError(None, str(error)) from error
-        written = sorted(p for p in temporary.rglob("*") if p.is_file() and p.suffix != ".lock")
-        manifest = {
-            "format": FORMAT,
-            "encoder": encoder.identity,
-            "passages": len(passages),
-            "documents": len({p.document for p in passages}),
-            "fingerprint": fingerprint,
-            "digests": {str(p.relative_to(temporary)): files.sha256(p) for p in written},
-        }
-        files.write_json(temporary / "manifest.json", manifest)
-    return generation
-
-
-def _check(passages: Sequence[Passage]) -> None:
-    if not passages:
-        raise IndexError_("There is nothing to index: the documents hold no text.")
-    seen: set[str] = set()
-    for passage in passages:
-        if passage.id in seen:
-            raise IndexError_(
-                f"Two documents have the id {passage.document!r}: rename one of them."
-            )
-        seen.add(passage.id)
-        try:
-            f"{passage.title}{passage.section}{passage.text}".encode()
-        except UnicodeEncodeError as error:
-            raise IndexError_(
-                f"The document {passage.document!r} holds a character that is no text (a lone "
-                "surrogate): remove it and ingest the document again."
-            ) from error
-
-
-def _embed(
-    folder: Path, passages: Sequence[Passage], encoder: Encoder, progress: Progress | None
-) -> NDArray[np.float32]:
-    known = _known_vectors(folder, encoder)
-    keys = [_key(passage) for passage in passages]
-    missing = [row for row, key in enumerate(keys) if key not in known]
-    vectors = np.zeros((len(passages), encoder.width), dtype=np.float32)
-    for row, key in enumerate(keys):
-        if key in known:
-            vectors[row] = known[key]
-    if missing:
-        texts = [embedded_text(passages[row]) for row in missing]
-        vectors[missing] = encoder.embed(texts, progress=progress)
-    return vectors
-
-
-def _known_vectors(folder: Path, encoder: Encoder) -> dict[bytes, NDArray[np.float32]]:
-    try:
-        before = Index.open(folder, encoder)
-    except IndexError_:
-        return {}
-    return {_key(p): before.vectors[row] for row, p in enumerate(before.passages)}
+    def close(self) -> None:
+        """Let go of what searching loaded; the files are unmapped with the last reference."""
+        for segment in self.segments:
+            segment.cache.clear()
 
 
 def embedded_text(passage: Passage) -> str:
@@ -242,39 +288,52 @@ def embedded_text(passage: Passage) -> str:
     return f"{head}. {passage.text}" if head else passage.text
 
 
-def _key(passage: Passage) -> bytes:
-    return hashlib.sha256(embedded_text(passage).encode()).digest()
+def read_manifest(generation: Path) -> dict[str, Any]:
+    """Return a generation's manifest, of whatever digest.
+
+    Raises:
+        IndexError_: if it can't be read or has another format.
+    """
+    return generations.read_manifest(generation)
 
 
-def _next_name(folder: Path) -> str:
-    numbers = [int(p.name[1:]) for p in folder.glob("g[0-9]*") if p.name[1:].isdigit()]
-    return f"g{max(numbers, default=0) + 1:06d}"
+def _segment(folder: Path) -> Segment:
+    segment = Segment.open(folder)
+    dense.open_lists(segment)
+    return segment
 
 
-def _drop_old(folder: Path, keep: str) -> None:
-    """Remove generations before `keep` but one, which readers may still be opening."""
-    old = sorted(p for p in folder.glob("g[0-9]*") if p.is_dir() and p.name != keep)
-    for generation in old[:-1]:
-        shutil.rmtree(generation, ignore_errors=True)
+def _live(generation: Path, entry: dict[str, Any], documents: int) -> NDArray[np.bool_]:
+    if not entry["dead"]:
+        return np.ones(documents, dtype=np.bool_)
+    return generations.read_live(generation / f"live-{entry['name']}.bin", documents)
 
 
-def _load(generation: Path, manifest: dict[str, Any]) -> Index:
-    import faiss
-
-    from retrieval.index.lexical import LexicalIndex
-
-    with (generation / "passages.jsonl").open(encoding="utf-8") as stream:
-        passages = tuple(_passage(json.loads(line)) for line in stream)
-    data = np.frombuffer((generation / "vectors.faiss").read_bytes(), dtype=np.uint8)
-    flat = faiss.deserialize_index(data)
-    return Index(
-        passages=passages,
-        vectors=flat.reconstruct_n(0, flat.ntotal),
-        faiss_index=flat,
-        lexical=LexicalIndex(generation / "lexical"),
-        manifest=manifest,
-    )
+def _is_current(folder: Path, name: str, digest: str) -> bool:
+    try:
+        return generations.published(folder) == (name, digest)
+    except IndexError_:
+        return True
 
 
-def _passage(row: dict[str, Any]) -> Passage:
-    return Passage(**{**row, "synonyms": tuple(row["synonyms"])})
+def _passing(segment: Segment, filters: Filters) -> NDArray[np.bool_]:
+    """Return bool (documents,) of those that pass."""
+    columns = segment.columns
+    mask = np.ones(segment.documents, dtype=np.bool_)
+    years = columns["year"]
+    if filters.year_from is not None:
+        mask &= years >= max(filters.year_from, NO_YEAR + 1)
+    if filters.year_to is not None:
+        mask &= (years <= filters.year_to) & (years != NO_YEAR)
+    wanted = {
+        "kind": filters.kinds, "evidence": filters.evidence, "source": filters.sources,
+        "language": (*filters.languages, "") if filters.languages else (),
+    }  # fmt: skip
+    for name, values in wanted.items():
+        if values:
+            table = np.array([v in values for v in segment.values(name)], dtype=np.bool_)
+            mask &= table[columns[name]]
+    if not filters.retracted:
+        table = np.array([v != "retracted" for v in segment.values("status")], dtype=np.bool_)
+        mask &= table[columns["status"]]
+    return mask

@@ -5,11 +5,13 @@ Everything here is loaded once a session and immutable; a test that changes file
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -28,7 +30,7 @@ SUBJECTS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def _two_threads() -> Iterator[None]:
     """Keep torch to two threads, restored afterwards."""
     import torch
@@ -40,7 +42,7 @@ def _two_threads() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def encoder() -> Encoder:
+def encoder(_two_threads: None) -> Encoder:
     """The embedded encoder as it is served: in bfloat16 where the processor has it."""
     from retrieval.encoder import Encoder
 
@@ -48,7 +50,7 @@ def encoder() -> Encoder:
 
 
 @pytest.fixture(scope="session")
-def exact() -> Encoder:
+def exact(_two_threads: None) -> Encoder:
     """The embedded encoder in float32, for comparisons to the fifth digit."""
     from retrieval.encoder import Encoder
 
@@ -56,7 +58,7 @@ def exact() -> Encoder:
 
 
 @pytest.fixture(scope="session")
-def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory, _two_threads: None) -> Path:
     """A folder with a BERT of two layers and 32 features, randomly initialised."""
     import torch
     from safetensors.torch import save_file
@@ -90,6 +92,30 @@ def tiny(tiny_folder: Path) -> Encoder:
     from retrieval.encoder import Encoder
 
     return Encoder.load(str(tiny_folder), bf16=False)
+
+
+@pytest.fixture(scope="session")
+def index_child() -> ModuleType:
+    """What the tests of the index share with the processes that they start."""
+    path = Path(__file__).with_name("index_child.py")
+    spec = importlib.util.spec_from_file_location("index_child", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def light(index_child: ModuleType) -> Any:
+    """An encoder of words that needs no torch and counts what it embeds."""
+    return index_child.WordsEncoder()
+
+
+@pytest.fixture
+def numbered(index_child: ModuleType) -> Any:
+    """Makes a document from a number and a version."""
+    return index_child.document
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.index.lexical import LexicalIndex
-from retrieval.types import Passage
+from retrieval.index.writer import Writer
+from retrieval.types import Document, Passage, Section
 
 TEXTS = (
     ("Asthma", "Asthma narrows the airways and causes wheezing."),
@@ -106,3 +109,53 @@ def test_asking_for_nothing_gives_nothing(small: LexicalIndex) -> None:
 def test_a_folder_without_an_index_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"(?i)not|exist|open"):
         LexicalIndex(tmp_path / "absent")
+
+
+def test_further_words_count_by_their_weight(small: LexicalIndex) -> None:
+    alone = dict(small.search("gout", 5))
+    assert set(alone) == {1}
+    light, heavy = (
+        dict(small.search("gout", 5, extra=[("migraine", weight)])) for weight in (0.1, 3.0)
+    )
+    assert light[1] == heavy[1] == alone[1]
+    assert light[2] == pytest.approx(heavy[2] / 30, rel=1e-4)
+    assert max(heavy, key=lambda row: heavy[row]) == 2
+
+
+def test_only_allowed_rows_are_found_however_deep_they_lie(small: LexicalIndex) -> None:
+    query = "fever gout migraine asthma"
+    everything = small.search(query, 10)
+    for row, score in everything:
+        mask = np.zeros(len(TEXTS), dtype=np.bool_)
+        mask[row] = True
+        assert small.search(query, 2, mask) == [(row, score)]
+    assert small.search(query, 2, np.zeros(len(TEXTS), dtype=np.bool_)) == []
+    assert small.search(query, 10, np.ones(len(TEXTS), dtype=np.bool_)) == everything
+
+
+def test_how_many_rows_hold_a_word(small: LexicalIndex) -> None:
+    assert small.frequency("fevers") == 1
+    assert small.frequency("causes") == 3
+    assert small.frequency("podagra") == 1
+    assert small.frequency("zyxwv") == small.frequency("") == 0
+    assert small.knows("headaches")
+    assert not small.knows("zyxwv")
+
+
+def test_few_allowed_rows_among_many_are_found(tmp_path: Path, light: Any) -> None:
+    documents = [
+        Document(f"d{n}", "Same", (Section("", "", f"Common words {'rare' * (n % 9 == 0)}."),))
+        for n in range(2500)
+    ]
+    with Writer(tmp_path, light) as writer:
+        writer.commit(documents, vectors=np.full((2500, light.width), 0.2, dtype=np.float32))
+        index = writer.index
+    assert index is not None
+    mask = np.zeros(2500, dtype=np.bool_)
+    mask[[5, 2000, 2499]] = True
+    assert {row for row, _ in index.lexical.search("common", 50, mask)} == {5, 2000, 2499}
+    mask[:2200] = True
+    found = index.lexical.search("common rare", 300, mask)
+    assert len(found) == 300
+    assert all(mask[row] for row, _ in found)
+    assert all(row % 9 == 0 for row, _ in found[:200])
