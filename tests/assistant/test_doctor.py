@@ -8,7 +8,6 @@ import pytest
 
 from assistant import doctor
 from assistant.settings import Settings
-from retrieval.index import store
 
 
 def look(settings: Settings) -> dict[str, doctor.Check]:
@@ -34,19 +33,25 @@ def test_every_failure_names_its_mend(tmp_path: Path) -> None:
 
 
 def test_a_damaged_index_is_found_without_loading_it(tmp_path: Path) -> None:
-    index = tmp_path / "index"
-    (index / "g000001").mkdir(parents=True)
-    (index / "CURRENT").write_text("g000001\n")
-    assert not look(Settings(state_dir=tmp_path))["index"].ok
-    (index / "g000001" / "vectors.faiss").write_bytes(b"x")
-    manifest = {"format": store.FORMAT, "encoder": "e", "documents": 1, "passages": 2,
-                "digests": {"passages.jsonl": "0" * 64, "vectors.faiss": "0" * 64}}  # fmt: skip
-    (index / "g000001" / "passages.jsonl").write_bytes(b"x")
-    (index / "g000001" / "manifest.json").write_text(json.dumps(manifest))
+    from retrieval.encoder import Encoder
+    from retrieval.index.store import Index
+    from retrieval.types import Document, Section
+
+    folder = tmp_path / "index"
+    gout = Document("gout", "Gout", (Section("", "", "Gout is an arthritis from urate crystals."),))
+    Index.build(folder, [gout], Encoder.load())
+    assert look(Settings(state_dir=tmp_path))["index"].ok
+    vectors = next(folder.glob("g*/s*/vectors.f16"))
+    whole = bytearray(vectors.read_bytes())
+    whole[5] ^= 1
+    vectors.unlink()  # It may be linked into another generation: the copy alone is damaged.
+    vectors.write_bytes(whole)
     check = look(Settings(state_dir=tmp_path))["index"]
     assert not check.ok
-    assert check.detail == "damaged: passages.jsonl, vectors.faiss"
+    assert "vectors.f16" in check.detail
     assert check.mend == "auscult ingest --rebuild"
+    (folder / "CURRENT").write_text("g000099\n")
+    assert not look(Settings(state_dir=tmp_path))["index"].ok
 
 
 def test_weights_are_held_against_their_cards(
