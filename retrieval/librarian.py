@@ -6,16 +6,20 @@ all; the hybrid search fills the rest. Knows nothing of conversations.
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
-from retrieval import aspects, words
-from retrieval.search import Mode, PairScores, Searcher
+from retrieval import aspects, queries, words
+from retrieval.search import PairScores, Searcher, Wishes
 from retrieval.subjects import Mention, Subjects
 from retrieval.types import Hit, Passage
+
+if TYPE_CHECKING:
+    from retrieval.index.store import Index
 
 # Where a document has no section on the asked aspect, the sections that may hold the answer.
 FALLBACK: dict[str, tuple[str, ...]] = {
@@ -42,12 +46,17 @@ FALLBACK: dict[str, tuple[str, ...]] = {
     "definition": ("uses",),
 }
 _SUBJECT_BONUS = 0.6
+# A comparing question is answered by studies rather than by its subject's own document.
+_COMPARED_BONUS = 0.15
 _ASPECT_BONUS = 0.5
 _FALLBACK_BONUS = 0.25
 _SEARCHED = 30
 _SPELLED = 6
 _CLOSE = 0.85
 _HYPHENATED = re.compile(r"\b([^\W\d_]+)-([^\W\d_]+)\b")
+_WORD = re.compile(r"[a-z]{4,}")
+_spellings: WeakKeyDictionary[Index, words.Spellings] = WeakKeyDictionary()
+_spellings_lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +77,10 @@ class Found:
 
 
 class Librarian:
-    """Finds passages for questions over one index; immutable after construction.
+    """Finds passages for questions over the indexes of a searcher; immutable after construction.
 
-    `is_name` is as in `Subjects`.
+    Construction reads the names of documents about one subject and nothing else, so that it takes
+    no longer over a million passages than over a thousand. `is_name` is as in `Subjects`.
     """
 
     def __init__(
@@ -78,24 +88,38 @@ class Librarian:
     ) -> None:
         self.searcher = searcher
         self._is_name = is_name
-        self.subjects = Subjects(searcher.index.passages, is_name)
-        self._rows: dict[str, list[int]] = defaultdict(list)
-        for row, passage in enumerate(searcher.index.passages):
-            self._rows[passage.document].append(row)
-        self._vocabulary = _vocabulary(searcher.index.passages)
+        named = [document for index in searcher.indexes for document in index.named()]
+        self.subjects = Subjects(named, is_name)
+        self._kinds = {document.id: document.kind for document in reversed(named)}
 
     @property
     def scorer(self) -> PairScores | None:
         """The reranker, which also scores sentences."""
         return self.searcher.reranker
 
+    @property
+    def size(self) -> int:
+        """How many passages there are to search."""
+        return sum(len(index.lexical) for index in self.searcher.indexes)
+
     def passages(self, document: str) -> list[Passage]:
-        """Return a document's passages in reading order; an empty list for an unknown id."""
-        return [self.searcher.index.passages[row] for row in self._rows.get(document, ())]
+        """Return a document's passages in reading order; an empty list for an unknown id.
+
+        Those of collections that hold another document of that id follow.
+        """
+        return [
+            index.passages[row]
+            for index in self.searcher.indexes
+            for row in index.documents.rows(document)
+        ]
 
     def knows(self, word: str) -> bool:
         """Whether any passage holds the word, up to inflection."""
-        return self.searcher.index.lexical.knows(word)
+        return any(index.lexical.knows(word) for index in self.searcher.indexes)
+
+    def frequency(self, word: str) -> int:
+        """Return how many passages hold the word, up to inflection."""
+        return sum(index.lexical.frequency(word) for index in self.searcher.indexes)
 
     def correct(self, question: str) -> str:
         """Return a question with misspelt words replaced by the library's nearest word.
@@ -110,30 +134,41 @@ class Librarian:
             plain = lower.isalpha() and len(lower) >= _SPELLED and word.text[1:].islower()
             if not plain or self.is_common(lower) or self.knows(lower) or self._is_name(lower):
                 continue
-            same = self._vocabulary.get(lower[0], ())
-            pool = [w for w in same if abs(len(w) - len(lower)) <= 2]
-            near = difflib.get_close_matches(lower, pool, n=1, cutoff=_CLOSE)
-            if near and not words.opposite(near[0], lower):
-                out += [question[at : word.start], near[0]]
+            near = self._nearest(lower)
+            if near and not words.opposite(near, lower):
+                out += [question[at : word.start], near]
                 at = word.end
         return "".join([*out, question[at:]])
+
+    def _nearest(self, lower: str) -> str:
+        """Return the library's word that is most like another and begins like it, or ""."""
+        near = [
+            found
+            for index in self.searcher.indexes
+            if (found := spellings(index).nearest(lower, _CLOSE, lower[0], spare=2))
+        ]
+        return words.Spellings(near).nearest(lower, _CLOSE) if near else ""
 
     def _joined(self, match: re.Match[str]) -> str:
         """Return a hyphenated word as one where the library writes it so ("under-active")."""
         joined = match[1] + match[2]
-        return joined if joined.lower() in self._vocabulary.get(joined[0].lower(), ()) else match[0]
+        held = any(joined.lower() in spellings(index) for index in self.searcher.indexes)
+        return joined if held else match[0]
 
     def kind(self, document: str) -> str:
         """Return a document's kind, or "" where it has none or is unknown."""
-        rows = self._rows.get(document)
-        return self.searcher.index.passages[rows[0]].kind if rows else ""
+        if document in self._kinds:
+            return self._kinds[document]
+        for index in self.searcher.indexes:
+            if (found := index.documents.get(document)) is not None:
+                return found.kind
+        return ""
 
     def near_word(self, word: str, letters: int) -> bool:
         """Whether a library word shares the first `letters` letters with a word, or begins with it."""
         lower = word.lower()
-        start = lower[:letters]
         return len(lower) >= 4 and any(
-            w.startswith(start) for w in self._vocabulary.get(lower[0], ())
+            spellings(index).begins(lower[:letters]) for index in self.searcher.indexes
         )
 
     def is_common(self, word: str) -> bool:
@@ -145,30 +180,39 @@ class Librarian:
         question = self.correct(question)
         mentions = tuple(self.subjects.find(question))
         asked = aspects.asked(question)
-        # A named document's sections are ranked by its names and aspects: no need to rerank.
-        mode: Mode = "fused" if mentions else "full"
-        hits = {hit.passage.id: hit for hit in self.searcher.search(question, _SEARCHED, mode)}
+        query = queries.understand(question)
+        # A named document's sections are ranked by its names and aspects: no need to rerank. A
+        # comparing question is no question on one subject.
+        compares = query.pico is not None
+        wishes = Wishes("fused" if mentions and not compares else "full", diverse=0)
+        ranked = self.searcher.rank(query, _SEARCHED, wishes)
+        hits = {(hit.passage.collection, hit.passage.id): hit for hit in ranked}
         named = {document for mention in mentions for document in mention.documents}
         self._add_named(question, named, hits)
-        scored = [self._weighted(hit, named, asked) for hit in hits.values()]
+        bonus = _COMPARED_BONUS if compares else _SUBJECT_BONUS
+        scored = [self._weighted(hit, named, asked, bonus) for hit in hits.values()]
         scored.sort(key=lambda hit: -hit.score)
         return Found(question, mentions, asked, tuple(scored[:k]))
 
-    def _add_named(self, question: str, named: set[str], hits: dict[str, Hit]) -> None:
-        rows = [row for document in named for row in self._rows.get(document, ())]
-        if not rows:
-            return
-        index = self.searcher.index
-        cosines = index.vectors[rows] @ self.searcher.encoder.embed([question])[0]
-        for row, cosine in zip(rows, cosines.tolist(), strict=True):
-            passage = index.passages[row]
-            hits.setdefault(passage.id, Hit(passage, cosine, (("dense", cosine),)))
+    def _add_named(self, question: str, named: set[str], hits: dict[tuple[str, str], Hit]) -> None:
+        vector = None
+        for index in self.searcher.indexes:
+            rows = [row for document in named for row in index.documents.rows(document)]
+            if not rows:
+                continue
+            if vector is None:
+                vector = self.searcher.encoder.embed([question])[0]
+            cosines = index.vectors[rows] @ vector
+            for row, cosine in zip(rows, cosines.tolist(), strict=True):
+                passage = index.passages[row]
+                found = Hit(passage, cosine, (("dense", cosine), ("fused", cosine)))
+                hits.setdefault((passage.collection, passage.id), found)
 
-    def _weighted(self, hit: Hit, named: set[str], asked: tuple[str, ...]) -> Hit:
+    def _weighted(self, hit: Hit, named: set[str], asked: tuple[str, ...], subject: float) -> Hit:
         bonus = 0.0
         if hit.passage.document in named:
-            bonus = _SUBJECT_BONUS + self._aspect_bonus(hit.passage, asked)
-        return Hit(hit.passage, hit.score + bonus, (*hit.parts, ("named", bonus)))
+            bonus = subject + self._aspect_bonus(hit.passage, asked)
+        return replace(hit, score=hit.score + bonus, parts=(*hit.parts, ("named", bonus)))
 
     def _aspect_bonus(self, passage: Passage, asked: tuple[str, ...]) -> float:
         if passage.aspect in asked:
@@ -177,13 +221,12 @@ class Librarian:
         return _FALLBACK_BONUS if passage.aspect in fallbacks else 0.0
 
 
-def _vocabulary(passages: Iterable[Passage]) -> dict[str, tuple[str, ...]]:
-    """Return the library's words of four letters and more by their first letter."""
-    found: set[str] = set()
-    for passage in passages:
-        found.update(re.findall(r"[a-z]{4,}", passage.text.lower()))
-        found.update(re.findall(r"[a-z]{4,}", " ".join(passage.synonyms).lower()))
-    out: dict[str, list[str]] = defaultdict(list)
-    for word in sorted(found):
-        out[word[0]].append(word)
-    return {letter: tuple(listed) for letter, listed in out.items()}
+def spellings(index: Index) -> words.Spellings:
+    """Return an index's words of four letters and more, names included; read once, on first use."""
+    with _spellings_lock:
+        known = _spellings.get(index)
+        if known is None:
+            names = " ".join(name for document in index.named() for name in document.synonyms)
+            listed = index.vocabulary() | frozenset(_WORD.findall(names.lower()))
+            known = _spellings[index] = words.Spellings(listed)
+    return known

@@ -6,13 +6,12 @@ are mapped to the nearest name. Knows nothing of ranking.
 
 from __future__ import annotations
 
-import difflib
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from retrieval import words
-from retrieval.types import Passage
 
 # Abbreviations that are everyday words in lower case: only their capital form is a name.
 _EVERYDAY = frozenset(
@@ -111,33 +110,58 @@ class Mention:
     exact: bool = True
 
 
+class Named(Protocol):
+    """What is asked of a document about one subject, as `Index.named` gives it."""
+
+    @property
+    def id(self) -> str:
+        """The document's id."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """Its title."""
+        ...
+
+    @property
+    def synonyms(self) -> tuple[str, ...]:
+        """Its other names."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """Its kind; documents of no kind and articles name nothing."""
+        ...
+
+
 class Subjects:
-    """The names of an index's documents; immutable after construction.
+    """The names of documents; immutable after construction.
 
     `is_name` says whether a word is itself a name that is spelt right, such as a drug that the
     library doesn't hold: it is then never read as a misspelling of another.
     """
 
     def __init__(
-        self, passages: Iterable[Passage], is_name: Callable[[str], bool] = lambda _: False
+        self, documents: Iterable[Named], is_name: Callable[[str], bool] = lambda _: False
     ) -> None:
         self._is_name = is_name
         names: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
         self._upper_only: set[tuple[str, ...]] = set()
         self.names_of: dict[str, tuple[str, ...]] = {}
-        for passage in passages:
-            if passage.document in self.names_of or passage.kind in ("", "article"):
+        for document in documents:
+            if document.id in self.names_of or document.kind in ("", "article"):
                 continue
-            self.names_of[passage.document] = (passage.title, *passage.synonyms)
-            for name in self.names_of[passage.document]:
+            self.names_of[document.id] = (document.title, *document.synonyms)
+            for name in self.names_of[document.id]:
                 for form in _forms(name):
                     key = tuple(words.stems(form))
                     if key and len(key) <= _MAX_WORDS:
-                        names[key].setdefault(passage.document, name)
+                        names[key].setdefault(document.id, name)
                         if form.isupper() and form.lower() in _EVERYDAY:
                             self._upper_only.add(key)
         self._names = dict(names)
-        self._single = sorted({k[0] for k in names if len(k) == 1 and len(k[0]) >= _FUZZY_LENGTH})
+        single = (key[0] for key in names if len(key) == 1 and len(key[0]) >= _FUZZY_LENGTH)
+        self._single = words.Spellings(single)
 
     def find(self, question: str) -> list[Mention]:
         """Return the names in a question, in order, without overlaps; longer names win."""
@@ -165,9 +189,9 @@ class Subjects:
             return Mention(tuple(found), next(iter(found.values())), start, end)
         plain = len(tokens) == 1 and len(key[0]) >= _FUZZY_LENGTH and key[0] not in _COMMON
         if plain and not self._is_name(tokens[0].text):  # another drug is no misspelling
-            near = difflib.get_close_matches(key[0], self._single, n=1, cutoff=_FUZZY_CUTOFF)
-            if near and near[0][:2] == key[0][:2] and not words.opposite(near[0], key[0]):
-                found = self._names[(near[0],)]
+            near = self._single.nearest(key[0], _FUZZY_CUTOFF)
+            if near and near[:2] == key[0][:2] and not words.opposite(near, key[0]):
+                found = self._names[(near,)]
                 return Mention(tuple(found), next(iter(found.values())), start, end, exact=False)
         return None
 

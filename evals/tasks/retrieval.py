@@ -74,11 +74,11 @@ class RetrievalTask:
 
         encoder = Encoder.load(self.settings.encoder)
         index = self._index(dataset, encoder, progress)
-        searcher = Searcher(index, encoder, PairScorer.load(encoder))
+        searcher = Searcher([index], encoder, PairScorer.load(encoder))
         for number, sample in enumerate(dataset.samples, 1):
             prediction: Prediction = {**sample}
             for mode in MODES:
-                hits = searcher.search(sample["query"], k=DEPTH, mode=mode)
+                hits = searcher.search(sample["query"], k=DEPTH, mode=mode, diverse=0)
                 best: dict[str, float] = {}
                 for hit in hits:
                     best.setdefault(hit.passage.document, round(hit.score, 6))
@@ -118,12 +118,14 @@ class RetrievalTask:
         from retrieval.errors import IndexError_
         from retrieval.index.store import Index
         from retrieval.plugins import load
+        from retrieval.types import Document
 
         corpus = dataset.extra.get("corpus")
         if corpus is None:
             documents, name = iter(starter.documents()), "starter-library"
         else:
-            documents = load("retrieval.sources", "beir").build().read(dataset.extra["folder"])
+            read = load("retrieval.sources", "beir").build().read(dataset.extra["folder"])
+            documents = (item for item in read if isinstance(item, Document))
             name = files.sha256(corpus)[:16]
         folder = self.settings.state_dir / "evals" / name
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from retrieval.encoder import Encoder
@@ -75,6 +77,31 @@ def test_a_misspelt_word_is_corrected(speller: Librarian, wrong: str, right: str
 )
 def test_what_is_spelt_right_is_left_as_it_is(librarian: Librarian, question: str) -> None:
     assert librarian.correct(question) == question
+
+
+def test_a_name_is_joined_as_the_library_writes_it(
+    tmp_path: Path, tiny: Encoder, whole_library: tuple[Document, ...]
+) -> None:
+    # "Underactive" stands in a synonym alone.
+    documents = [d for d in whole_library if d.id == "hypothyroidism"]
+    librarian = Librarian(Searcher(Index.build(tmp_path, documents, tiny), tiny))
+    assert librarian.correct("an under-active thyroid") == "an underactive thyroid"
+    assert librarian.near_word("underact", 8)
+    assert not librarian.near_word("zyxwvu", 6)
+
+
+def test_construction_reads_no_passage(
+    librarian: Librarian, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("a passage was read")
+
+    monkeypatch.setattr(type(librarian.searcher.index.passages), "__getitem__", refuse)
+    again = Librarian(librarian.searcher)
+    assert again.kind("gout") == "condition"
+    assert again.knows("colchicine")
+    assert again.frequency("gout") >= 5
+    assert again.size == len(librarian.searcher.index.passages)
 
 
 def test_an_empty_question_finds_nothing(librarian: Librarian) -> None:

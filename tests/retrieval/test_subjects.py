@@ -6,22 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval import chunking
+from retrieval.index.views import Named
 from retrieval.subjects import Subjects
-from retrieval.types import Document, Passage
+from retrieval.types import Document
 
 
 @pytest.fixture(scope="module")
 def subjects(whole_library: tuple[Document, ...]) -> Subjects:
-    return Subjects(chunking.passages(whole_library))
+    return Subjects(whole_library)
 
 
-def passage(title: str, *synonyms: str, kind: str = "condition") -> Passage:
-    identity = title.lower()
-    return Passage(
-        id=f"{identity}#0", document=identity, title=title, section="", aspect="", text="x",
-        kind=kind, synonyms=synonyms,
-    )  # fmt: skip
+def named(title: str, *synonyms: str, kind: str = "condition") -> Named:
+    return Named(title.lower(), title, synonyms, kind, range(1))
 
 
 @pytest.mark.parametrize(
@@ -115,20 +111,20 @@ def test_everyday_words_are_no_misspellings(subjects: Subjects) -> None:
 
 
 def test_articles_name_nothing() -> None:
-    found = Subjects([passage("Asthma", kind="article"), passage("Gout", kind="")])
+    found = Subjects([named("Asthma", kind="article"), named("Gout", kind="")])
     assert found.find("asthma and gout") == []
     assert found.names_of == {}
 
 
 def test_the_order_of_documents_is_that_of_the_index() -> None:
-    found = Subjects([passage("B", "joint name"), passage("A", "joint name")])
+    found = Subjects([named("B", "joint name"), named("A", "joint name")])
     (mention,) = found.find("joint names")
     assert mention.documents == ("b", "a")
     assert mention.name == "joint name"
 
 
 def test_a_bracket_in_a_name_may_be_left_out() -> None:
-    found = Subjects([passage("Albuterol (salbutamol)")])
+    found = Subjects([named("Albuterol (salbutamol)")])
     assert [m.documents for m in found.find("albuterol dose")] == [("albuterol (salbutamol)",)]
 
 
@@ -157,6 +153,6 @@ def test_mentions_are_ordered_and_do_not_overlap(parts: list[str]) -> None:
 
 
 SMALL = Subjects(
-    [passage("Asthma"), passage("Type 2 diabetes", "diabetes"), passage("Gout"), passage("Metformin"),
-     passage("Pulmonary embolism", "PE")]
+    [named("Asthma"), named("Type 2 diabetes", "diabetes"), named("Gout"), named("Metformin"),
+     named("Pulmonary embolism", "PE")]
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -109,3 +110,48 @@ def test_threads_share_no_stemmer(whole_library: tuple[Document, ...]) -> None:
     with ThreadPoolExecutor(4) as pool:
         runs = list(pool.map(lambda _: [words.stem.__wrapped__(w) for w in vocabulary], range(2)))
     assert all(run == alone for run in runs)
+
+
+LISTED = ("asthma", "eczema", "anemia", "anaemic", "hypertension", "hypotension", "hypokalemia",
+          "hyperkalemia", "metformin", "metoprolol", "zoster", "ventolin", "naïve", "β-blocker")  # fmt: skip
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(st.sampled_from(LISTED), st.integers(0, 12), st.sampled_from("aehimnotxzï-"), st.booleans())
+def test_spellings_give_what_difflib_gives(word: str, at: int, letter: str, drop: bool) -> None:
+    wrong = word[:at] + ("" if drop else letter) + word[at + 1 :]
+    spellings = words.Spellings(LISTED)
+    expected = difflib.get_close_matches(wrong, sorted(LISTED), n=1, cutoff=0.8)
+    assert spellings.nearest(wrong, 0.8) == (expected[0] if expected else "")
+    alike = [w for w in LISTED if w[0] == wrong[:1] and abs(len(w) - len(wrong)) <= 1]
+    expected = difflib.get_close_matches(wrong, sorted(alike), n=1, cutoff=0.8)
+    assert (
+        spellings.nearest(wrong, 0.8, wrong[:1], spare=1) == (expected[0] if expected else "")
+        or not wrong
+    )
+
+
+def test_spellings_know_words_and_beginnings() -> None:
+    spellings = words.Spellings(LISTED)
+    assert "zoster" in spellings
+    assert "zost" not in spellings
+    assert spellings.begins("zost")
+    assert not spellings.begins("zosters")
+    assert words.Spellings([]).nearest("asthma", 0.5) == ""
+
+
+def test_a_large_vocabulary_is_searched_in_milliseconds() -> None:
+    import random
+    import time
+
+    draw = random.Random(3)
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    listed = {"".join(draw.choices(letters, k=draw.randint(4, 12))) for _ in range(100_000)}
+    spellings = words.Spellings({*listed, "hyperkalemia"})
+    assert spellings.nearest("hyperkalemai", 0.85, "h", spare=2) == "hyperkalemia"
+    taken = []
+    for _ in range(5):
+        start = time.perf_counter()
+        spellings.nearest("hiperkalemia", 0.85, "h", spare=2)
+        taken.append(time.perf_counter() - start)
+    assert min(taken) < 0.02
