@@ -114,8 +114,9 @@ class Assistant:
 
     def context(self, citation: Citation, session: Session | None = None) -> str:
         """Return the text around a citation: its passage, or the whole record of the session."""
-        for passage in self.resources.librarian.passages(citation.document):
-            if passage.id == citation.passage:
+        librarian = self.resources.librarian_for(session.user if session else "")
+        for passage in librarian.passages(citation.document):
+            if passage.id == citation.passage and citation.quote in passage.text:
                 return passage.text
         for attachment in session.attachments if session else ():
             if attachment.id == citation.document and attachment.kind == "record":
@@ -149,11 +150,11 @@ class Assistant:
             extra.append(intake.accept("pasted record.txt", record.encode(), self.settings, number))
         return question, extra
 
-    def _model(self) -> BaseChatModel:
+    def _model(self, resources: Resources | None = None) -> BaseChatModel:
         from assistant import lean, models
 
         lean.import_langchain()
-        return models.resolve(self.settings.chat_model, self.resources)
+        return models.resolve(self.settings.chat_model, resources or self.resources)
 
     def _run(
         self,
@@ -166,9 +167,10 @@ class Assistant:
         from assistant import agent
         from assistant.tools import TurnContext
 
-        model = self._model()
+        resources = self.resources.view(session.user)
+        model = self._model(resources)
         known = [*session.attachments, *attachments]
-        context = TurnContext(self.resources, known, message)
+        context = TurnContext(resources, known, message, user=session.user)
         outcome = agent.Outcome(steps=steps)
         messages = [*_history(session), _human(message, attachments, known)]
         yield from agent.run(model, messages, context, outcome)

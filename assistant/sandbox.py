@@ -1,158 +1,29 @@
-"""Runs a function on untrusted bytes in a child process with limits on memory, time and output.
+"""The sandbox for uploads: `retrieval.sandbox`, with what goes wrong as an `AttachmentError`.
 
-Whatever goes wrong in there, a crash, a time-out, too much memory, ends as one `AttachmentError`.
-The result comes back as JSON and raw bytes, never as a pickle. The child gets no environment, writes
-no files, and what it prints is dropped, so that patient text reaches no log. Knows no file formats.
+Knows no file formats.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import selectors
-import signal
-import subprocess
-import sys
-import threading
-import time
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from assistant.errors import AttachmentError
+from retrieval import sandbox
+from retrieval.errors import SourceError
+from retrieval.sandbox import Limits
 
-CHILD = Path(__file__).with_name("sandbox_child.py")
-ROOT = CHILD.parents[1]
-# Seconds on the clock for each second of processor time that a child may take.
-PATIENCE = 3
-# What a POSIX system ends a process with whose processor time is used up (SIGXCPU).
-OUT_OF_TIME = int(getattr(signal, "SIGXCPU", 0)) or 9999
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a child may use.
-
-    Attributes:
-        memory_mb: address space.
-        timeout_s: processor time; on the clock three times as much, for machines that are busy.
-        max_output_bytes: size of the result.
-    """
-
-    memory_mb: int = 2048
-    timeout_s: float = 30.0
-    max_output_bytes: int = 64_000_000
+__all__ = ["Limits", "run"]
 
 
 def run(
     target: str, payload: bytes, options: dict[str, Any], limits: Limits, name: str
 ) -> tuple[dict[str, Any], bytes]:
-    """Call `target` with (payload, options) in a child process and return its (meta, bytes).
-
-    Args:
-        target: "package.module:function"; the function takes bytes and a dict, and returns a dict
-            of JSON values and bytes.
-        payload: the untrusted bytes.
-        options: JSON values for the function.
-        limits: what the child may use.
-        name: the upload's name, for the message.
+    """Call `target` with (payload, options) in a child process; see `retrieval.sandbox.run`.
 
     Raises:
         AttachmentError: if the function refuses, raises, crashes, or breaks a limit.
     """
-    module, _, function = target.partition(":")
-    header = {
-        "module": module,
-        "function": function,
-        "options": options,
-        "root": str(ROOT),
-        "memory_mb": limits.memory_mb,
-        "timeout_s": limits.timeout_s,
-        "max_output_bytes": limits.max_output_bytes,
-    }
-    head = json.dumps(header).encode("utf-8")
-    # One thread a library: every thread reserves address space that the limit counts.
-    quiet = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PATH": os.defpath}
-    child = subprocess.Popen(  # noqa: S603 - our own interpreter and file, no shell
-        [sys.executable, "-I", str(CHILD)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=quiet,
-        cwd=ROOT,
-        close_fds=True,
-    )
     try:
-        message = len(head).to_bytes(4, "big") + head
-        output = _exchange(child, message, payload, limits)
-        if not output:  # Its exit status tells a time-out from a crash.
-            with suppress(subprocess.TimeoutExpired):
-                child.wait(5)
-    except TimeoutError:
-        raise _too_slow(name, limits) from None
-    finally:
-        child.kill()
-        child.wait()
-        for stream in (child.stdin, child.stdout):
-            if stream is not None:
-                with suppress(OSError):
-                    stream.close()
-    if not output and child.returncode == -OUT_OF_TIME:
-        raise _too_slow(name, limits)
-    return _unpack(output, name)
-
-
-def _too_slow(name: str, limits: Limits) -> AttachmentError:
-    return AttachmentError(
-        f"{name} took longer than {limits.timeout_s:g} s to read: send a smaller or simpler file."
-    )
-
-
-def _exchange(
-    child: subprocess.Popen[bytes], message: bytes, payload: bytes, limits: Limits
-) -> bytes:
-    """Feed the child and collect what it says, within time and size."""
-    sender = threading.Thread(target=_send, args=(child, message, payload), daemon=True)
-    sender.start()
-    assert child.stdout is not None  # noqa: S101 - it was opened as a pipe
-    deadline = time.monotonic() + limits.timeout_s * PATIENCE
-    allowed = limits.max_output_bytes + 1_000_000  # The header comes on top.
-    output = bytearray()
-    with selectors.DefaultSelector() as selector:
-        selector.register(child.stdout, selectors.EVENT_READ)
-        while len(output) <= allowed:
-            left = deadline - time.monotonic()
-            if left <= 0 or not selector.select(left):
-                raise TimeoutError
-            block = os.read(child.stdout.fileno(), 1 << 20)
-            if not block:
-                break
-            output += block
-    return bytes(output)
-
-
-def _send(child: subprocess.Popen[bytes], message: bytes, payload: bytes) -> None:
-    assert child.stdin is not None  # noqa: S101 - it was opened as a pipe
-    # A child that dies closes the pipe; the empty answer tells the reader all there is to tell.
-    with suppress(OSError, ValueError):
-        child.stdin.write(message)
-        child.stdin.write(payload)
-        child.stdin.close()
-
-
-def _unpack(output: bytes, name: str) -> tuple[dict[str, Any], bytes]:
-    size = int.from_bytes(output[:4], "big")
-    try:
-        header = json.loads(output[4 : 4 + size])
-    except ValueError:
-        raise AttachmentError(
-            f"{name} is damaged or made to do harm: reading it stopped the reader."
-        ) from None
-    if "error" in header:
-        raise AttachmentError(f"{name} can't be used: {header['error'].rstrip('.')}.")
-    if "kind" in header:
-        raise AttachmentError(
-            f"{name} is damaged or cut short and can't be read ({header['kind']}): export it again."
-        )
-    return header["meta"], output[4 + size :]
+        return sandbox.run(target, payload, options, limits, name)
+    except SourceError as error:
+        raise AttachmentError(str(error)) from None

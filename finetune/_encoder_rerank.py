@@ -197,14 +197,16 @@ def searcher(encoder: Encoder, data: Path, cache: Path, name: str) -> Any:
     from retrieval.index.store import Index
     from retrieval.search import Searcher
     from retrieval.sources import beir
+    from retrieval.types import Document
 
     folder = cache / "index" / name
     try:
         index = Index.open(folder, encoder)
     except IndexError_:
-        documents = beir.build().read(data / "retrieval/beir" / name)
+        read = beir.build().read(data / "retrieval/beir" / name)
+        documents = (item for item in read if isinstance(item, Document))
         index = Index.build(folder, documents, encoder)
-    return Searcher(index, encoder, None)
+    return Searcher((index,), encoder, None)
 
 
 def _tokenise(encoder: Encoder, group: pairs.Group, max_tokens: int) -> list[Tokens]:

@@ -129,6 +129,7 @@ def _step(
     model: AdapterModel, task: Task, optimiser: torch.optim.Optimizer, batch: Any, rate: float
 ) -> float:
     model.train()
+    model.forget_pass()
     for group in optimiser.param_groups:
         group["lr"] = group["base"] * rate
     loss = task.loss(model, batch)
@@ -136,6 +137,7 @@ def _step(
     torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], 1.0)
     optimiser.step()
     optimiser.zero_grad(set_to_none=True)
+    model.forget_pass()
     value = float(loss.detach())
     if not np.isfinite(value):
         raise FloatingPointError("The loss is not finite: lower the learning rate.")

@@ -47,19 +47,22 @@ def train(
     """
     import torch
 
-    from finetune import _encoder_entities, _encoder_model, _encoder_rerank, _encoder_train
+    from finetune import _encoder_embed, _encoder_entities, _encoder_model, _encoder_rerank
+    from finetune import _encoder_train as training
     from retrieval import encoder as encoders
 
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     torch.manual_seed(recipe.seed)
     encoder = encoders.Encoder.load(recipe.encoder)
-    part: Any = {"rerank": _encoder_rerank, "entities": _encoder_entities}[recipe.task]
+    part: Any = {
+        "rerank": _encoder_rerank, "entities": _encoder_entities, "embed": _encoder_embed
+    }[recipe.task]  # fmt: skip
     task = part.build(recipe, encoder, data, run)
     model = _encoder_model.AdapterModel(encoder, recipe, part.head(recipe, encoder))
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     started = time.monotonic()
-    state = _encoder_train.train(model, task, recipe, run / recipe.name, report)
+    state = training.train(model, task, recipe, run / recipe.name, report)
     minutes = (time.monotonic() - started) / 60
     model.eval()
     with torch.inference_mode():
@@ -124,7 +127,9 @@ def _changes(pairs: list[str]) -> dict[str, Any]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m finetune.encoder", description=__doc__)
-    parser.add_argument("recipe", help="name of a shipped recipe (rerank, entities) or a YAML file")
+    parser.add_argument(
+        "recipe", help="name of a shipped recipe (embed, rerank, entities) or a YAML file"
+    )
     parser.add_argument("--data", type=Path, help="data folder; by default AUSCULT_DATA")
     parser.add_argument(
         "--out", type=Path, help="folder for the adapter and its card; by default under --run"

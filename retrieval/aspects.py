@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 _PATTERNS: tuple[tuple[str, str], ...] = (
-    ("children", r"child(ren|hood)?|paediatric|pediatric|kids?|infants?|newborns?|neonat\w+|bab(y|ies)|toddlers?|adolescents?|teenagers?|儿童|小孩|婴儿|孩子"),
+    ("children", r"child(ren|hood)?|paediatric|pediatric|kids?\b|infants?|newborns?|neonat\w+|bab(y|ies)|toddlers?|adolescents?|teenagers?|儿童|小孩|婴儿|孩子"),
     ("pregnancy", r"pregnan\w*|breast[- ]?feed\w*|lactat\w+|gestation\b|trimester|nursing mothers?|wants? a (baby|child)|conceiv\w+|conception|孕妇|怀孕|妊娠|哺乳"),
     ("older_adults", r"elderly|older (adults?|people|patients?|persons?)|geriatric|frail|老年人?"),
     ("red_flags", r"red[- ]flags?|warning (signs?|symptoms?)|danger(ous)? signs?|alarm (features|symptoms|signs)|when (should|to|must) .*(worr|emergency|urgent|refer|hospital|seek|admit)|need(s)? urgent|refer(red|ral)?\b|life[- ]threatening|危险信号"),
@@ -39,6 +39,25 @@ _COMPILED = tuple(
 )
 # Aspects that only qualify another one when both are asked ("treated in children").
 POPULATIONS = ("children", "pregnancy", "older_adults")
+
+# Questions on an effect, a comparison or a predictor, which studies answer.
+_EFFECT = re.compile(
+    r"^\W*((do|does|did|is|are|was|were|can|could|will|would|has|have|should)\b.*\b("
+    r"improv|reduc|lower|increas|rais|prevent|protect|help|affect|chang|better|worse|superior|"
+    r"inferior|equivalent|effective|efficac|as (good|safe|effective)|benefit|delay|shorten|prolong|"
+    r"guide|predict|associated|linked|influence|decreas|die|more|less|fewer|work\b)"
+    r"|(how (much|well|far)|what) (do|does|did) .*\b(lower|reduc|rais|increas|improv|chang|do to|"
+    r"affect|decreas)"
+    r"|(what|which) .*\b(predict|prefer|is better|are better|work best|works best))"
+    r"|\b(compared (to|with)|versus|vs\.?|(better|worse|higher|lower|more \w+|less \w+) than|"
+    r"difference in .* between)\b",
+    re.IGNORECASE,
+)
+
+
+def asks_effect(question: str) -> bool:
+    """Whether a question asks what a study finds: an effect, a comparison, a predictor."""
+    return _EFFECT.search(question.strip()) is not None
 
 
 def asked(question: str) -> tuple[str, ...]:

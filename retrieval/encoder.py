@@ -1,7 +1,9 @@
 """The text encoder: all-MiniLM-L6-v2 by default, verified by digest, one base for many adapters.
 
-Texts become unit vectors; token batches become hidden states for adapters' heads. Batches are
-sorted by length and computed in bfloat16 where the CPU has it. Knows nothing of indexes.
+Texts become unit vectors by the base; queries, where an adapter for them was loaded, by the base with
+that adapter merged in, to be compared with the base's vectors of passages. Token batches become
+hidden states for other adapters' heads, which sit on the base too. Batches are sorted by length and
+computed in bfloat16 where the CPU has it. Knows nothing of indexes.
 
 Source: Reimers & Gurevych 2019, "Sentence-BERT" (mean pooling over tokens, then unit length).
 """
@@ -11,7 +13,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ from numpy.typing import NDArray
 
 from retrieval import files
 from retrieval.errors import ModelError
+from retrieval.fusion import is_question
 
 if TYPE_CHECKING:
     import torch
@@ -53,28 +56,36 @@ class Encoder:
     """A loaded encoder; immutable, shared by threads.
 
     Attributes:
-        identity: name and digest of the weights, for an index's manifest.
-        bert: the forward pass and its weights.
+        identity: name and digest of the weights that make passages' vectors, for an index's manifest;
+            an adapter for queries leaves it as it is.
+        bert: the forward pass and its weights, without any adapter.
         tokenizer: of the `tokenizers` library, without truncation or padding.
         width: length of a vector.
+        asker: the forward pass that makes queries' vectors where an adapter is merged in; else None.
+        adapter: name and digest of that adapter, or "".
     """
 
     identity: str
     bert: Bert
     tokenizer: Tokenizer
     width: int
+    asker: Bert | None = None
+    adapter: str = ""
 
     @classmethod
-    def load(cls, name: str = EMBEDDED, *, bf16: bool | None = None) -> Encoder:
+    def load(cls, name: str = EMBEDDED, *, adapter: str = "", bf16: bool | None = None) -> Encoder:
         """Load an encoder from the embedded package, a folder, or the hub's local cache.
 
         Args:
             name: `EMBEDDED`, a folder with config.json, tokenizer.json and model.safetensors, or a
                 hub id that is fetched by `huggingface_hub`.
+            adapter: a shipped adapter for queries ("embed"), or the path of an adapter's folder; "" for
+                the base's own vectors. A shipped one is left out where it sits on another base.
             bf16: compute in bfloat16; by default where the CPU multiplies it in hardware.
 
         Raises:
-            ModelError: if files are missing, or the embedded weights have another digest.
+            ModelError: if files are missing, the embedded weights have another digest, or the
+                adapter is damaged, for another task, or of another base.
         """
         import torch
         from safetensors import SafetensorError
@@ -110,12 +121,13 @@ class Encoder:
                 f"The encoder's weights at {weights} are damaged or not those of its config.json "
                 f"({error}): fetch the encoder again."
             ) from error
-        return cls(
+        base = cls(
             identity=f"{name}@{digest[:16]}",
             bert=bert,
             tokenizer=tokenizer,
             width=int(config["hidden_size"]),
         )
+        return _adapted(base, adapter, digest) if adapter else base
 
     def embed(
         self,
@@ -123,13 +135,39 @@ class Encoder:
         max_tokens: int = MAX_TOKENS,
         progress: Callable[[int, int], None] | None = None,
     ) -> NDArray[np.float32]:
-        """Return unit vectors, float32 (len(texts), width), in the order of `texts`.
+        """Return the base's unit vectors, float32 (len(texts), width), in the order of `texts`.
 
         Texts longer than `max_tokens` are cut. `progress` is called with (done, total).
         """
+        return self._embed(texts, max_tokens, progress, self.bert)
+
+    def embed_queries(
+        self, queries: Sequence[str], max_tokens: int = MAX_TOKENS
+    ) -> NDArray[np.float32]:
+        """Return unit vectors to compare with passages' by `embed`, float32 (len(queries), width).
+
+        The adapter makes those of questions where one was loaded; all others are those of `embed`. It
+        gains on questions alone, and loses on key words, headlines and statements (the card gives
+        figures).
+        """
+        vectors = np.zeros((len(queries), self.width), dtype=np.float32)
+        for chosen, bert in ((True, self.asker or self.bert), (False, self.bert)):
+            rows = [row for row, query in enumerate(queries) if is_question(query) is chosen]
+            if rows:
+                vectors[rows] = self._embed([queries[row] for row in rows], max_tokens, None, bert)
+        return vectors
+
+    def _embed(
+        self,
+        texts: Sequence[str],
+        max_tokens: int,
+        progress: Callable[[int, int], None] | None,
+        bert: Bert,
+    ) -> NDArray[np.float32]:
         vectors = np.zeros((len(texts), self.width), dtype=np.float32)
         done = 0
-        for rows, hidden, mask in self.batches(self.tokenize(texts, max_tokens=max_tokens)):
+        items = self.tokenize(texts, max_tokens=max_tokens)
+        for rows, hidden, mask in self.batches(items, bert):
             weight = mask[:, :, None].float()
             mean = (hidden.float() * weight).sum(1) / weight.sum(1)
             array = mean.numpy()
@@ -203,6 +241,18 @@ class Encoder:
             with torch.inference_mode():
                 hidden = model(*tensors)
             yield rows, hidden, tensors[1]
+
+
+def _adapted(base: Encoder, name: str, digest: str) -> Encoder:
+    """Return the encoder with an adapter for queries."""
+    from retrieval import adapters
+
+    folder = adapters.locate(name)
+    card = adapters.read_card(folder)
+    if folder.parent == adapters.WEIGHTS and card["base"]["sha256"] != digest:
+        return base
+    merged = adapters.Adapter.load(base, name, "embed").bert
+    return replace(base, asker=merged, adapter=f"{card['name']}@{card['sha256'][:16]}")
 
 
 def locate(name: str) -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -89,7 +89,7 @@ class Librarian:
         self.searcher = searcher
         self._is_name = is_name
         named = [document for index in searcher.indexes for document in index.named()]
-        self.subjects = Subjects(named, is_name)
+        self.subjects = Subjects(named, lambda word: is_name(word) or self.knows(word))
         self._kinds = {document.id: document.kind for document in reversed(named)}
 
     @property
@@ -191,6 +191,8 @@ class Librarian:
         self._add_named(question, named, hits)
         bonus = _COMPARED_BONUS if compares else _SUBJECT_BONUS
         scored = [self._weighted(hit, named, asked, bonus) for hit in hits.values()]
+        if mentions and aspects.asks_effect(question):
+            scored = self._with_studies(mentions, scored)
         scored.sort(key=lambda hit: -hit.score)
         return Found(question, mentions, asked, tuple(scored[:k]))
 
@@ -213,6 +215,30 @@ class Librarian:
         if hit.passage.document in named:
             bonus = subject + self._aspect_bonus(hit.passage, asked)
         return replace(hit, score=hit.score + bonus, parts=(*hit.parts, ("named", bonus)))
+
+    def _with_studies(self, mentions: Sequence[Mention], hits: Sequence[Hit]) -> list[Hit]:
+        """Raise the studies that name what is asked about, to where the subjects' own documents are."""
+        forms = [
+            [frozenset(words.stems(name)) for name in self._names_of(mention)]
+            for mention in mentions
+        ]
+        return [
+            self._studied(hit, forms) if hit.passage.kind in ("", "article") else hit
+            for hit in hits
+        ]
+
+    def _names_of(self, mention: Mention) -> set[str]:
+        names = {mention.name}
+        for document in mention.documents:
+            names.update(self.subjects.names_of.get(document, ()))
+        return names
+
+    def _studied(self, hit: Hit, forms: Sequence[Sequence[frozenset[str]]]) -> Hit:
+        held = set(words.stems(f"{hit.passage.title} {hit.passage.text}"))
+        share = sum(any(form <= held for form in names) for names in forms) / len(forms)
+        bonus = _SUBJECT_BONUS * share + (_FALLBACK_BONUS if share == 1 else 0.0)
+        parts = (*(part for part in hit.parts if part[0] != "named"), ("named", bonus))
+        return replace(hit, score=hit.score + bonus, parts=parts)
 
     def _aspect_bonus(self, passage: Passage, asked: tuple[str, ...]) -> float:
         if passage.aspect in asked:

@@ -188,9 +188,10 @@ class Subjects:
                 return None
             return Mention(tuple(found), next(iter(found.values())), start, end)
         plain = len(tokens) == 1 and len(key[0]) >= _FUZZY_LENGTH and key[0] not in _COMMON
-        if plain and not self._is_name(tokens[0].text):  # another drug is no misspelling
+        if plain:
             near = self._single.nearest(key[0], _FUZZY_CUTOFF)
-            if near and near[:2] == key[0][:2] and not words.opposite(near, key[0]):
+            close = near and near[:2] == key[0][:2] and not words.opposite(near, key[0])
+            if close and not self._is_name(tokens[0].text):  # another drug is no misspelling
                 found = self._names[(near,)]
                 return Mention(tuple(found), next(iter(found.values())), start, end, exact=False)
         return None

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from ui import failures
+from ui import cli_library, failures
 
 app = typer.Typer(
     name="auscult",
@@ -26,6 +26,7 @@ app = typer.Typer(
 evals = typer.Typer(
     help="Measure the assistant offline.", invoke_without_command=True, rich_markup_mode=None
 )
+app.add_typer(cli_library.library, name="library")
 app.add_typer(evals, name="eval")
 
 
@@ -150,17 +151,109 @@ def demo(ctx: typer.Context) -> int:
 
 
 @app.command()
-def ingest(
+def ingest(  # noqa: PLR0913 - typer makes an option of each parameter
     ctx: typer.Context,
-    paths: Annotated[
-        list[Path] | None, typer.Argument(metavar="PATH...", help="Literature files or folders.")
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PATH...",
+            help="Files, folders or archives; or: pubmed 'QUERY'.",
+            show_default=False,
+        ),
     ] = None,
-    rebuild: Annotated[bool, typer.Option(help="Build the index anew.")] = False,
+    collection: Annotated[
+        str, typer.Option(metavar="NAME", help="Collection; the common one by default.")
+    ] = "",
+    owner: Annotated[
+        str, typer.Option(metavar="USER", help="Whose collection; everybody's by default.")
+    ] = "",
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Reader to use, whatever the files look like."),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option("--map", metavar="title=A,text=B", help="Columns of a table."),
+    ] = None,
+    maximum: Annotated[
+        int | None, typer.Option("--max", min=1, metavar="N", help="Most records of a query.")
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(metavar="local|ray", help="Where texts are embedded.")
+    ] = "local",
+    address: Annotated[str, typer.Option(help="Address of the engine's cluster.")] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be taken in.")
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Read files once more that were taken in before.")
+    ] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="First salvage the index and build it anew.")
+    ] = False,
 ) -> int:
-    """Add literature to the index."""
+    """Add literature to the library."""
     from ui.commands import ingest as command
 
-    return command.run(ctx.obj.config, tuple(paths or ()), rebuild=rebuild)
+    options = command.Options(collection, owner, source, columns, maximum, engine, address)
+    return command.run(
+        ctx.obj.config, tuple(what or ()), options, dry_run=dry_run, again=again, rebuild=rebuild
+    )
+
+
+@app.command()
+def search(  # noqa: PLR0913 - typer makes an option of each parameter
+    ctx: typer.Context,
+    query: Annotated[str, typer.Argument(help="A question, or some words.", show_default=False)],
+    k: Annotated[int, typer.Option("-k", min=1, metavar="N", help="Passages wanted.")] = 10,
+    mode: Annotated[
+        str, typer.Option(metavar="full|fused|dense|lexical", help="Who judges.")
+    ] = "full",
+    year: Annotated[str, typer.Option(metavar="2015-2020", help="Years; 2015- or -2010.")] = "",
+    evidence: Annotated[
+        list[str] | None, typer.Option(metavar="LEVEL", help="Level of evidence; repeatable.")
+    ] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option(metavar="KIND", help="Kind of document; repeatable.")
+    ] = None,
+    language: Annotated[
+        list[str] | None, typer.Option(metavar="CODE", help="Language (en, zh); repeatable.")
+    ] = None,
+    source: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Source; repeatable.")
+    ] = None,
+    retracted: Annotated[
+        bool, typer.Option("--retracted/--no-retracted", help="Show retracted documents too.")
+    ] = True,
+    prefer: Annotated[
+        str, typer.Option(metavar="evidence|recent", help="What gets a small bonus.")
+    ] = "",
+    collection: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Search only this one; repeatable.")
+    ] = None,
+    user: Annotated[str, typer.Option(metavar="USER", help="Whose collections, too.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Say how the scores arose.")] = False,
+) -> int:
+    """Search the library for passages."""
+    from ui.commands import search as command
+
+    options = command.Options(
+        k=k,
+        mode=mode,
+        year=year,
+        evidence=tuple(evidence or ()),
+        kinds=tuple(kind or ()),
+        languages=tuple(language or ()),
+        sources=tuple(source or ()),
+        retracted=retracted,
+        prefer=prefer,
+        collections=tuple(collection or ()),
+        user=user,
+        as_json=as_json,
+        explain=explain,
+    )
+    return command.run(ctx.obj.config, query, options)
 
 
 @app.command()

@@ -42,12 +42,16 @@ class ToolResult:
 
 @dataclass(slots=True)
 class TurnContext:
-    """What the tools of one turn share: the parts, the attachments, and the keys given out."""
+    """What the tools of one turn share: the parts, the attachments, and the keys given out.
+
+    `resources.librarian` is the library of the conversation's user, `user`.
+    """
 
     resources: Resources
     attachments: Sequence[Attachment]
     question: str
     evidence: dict[str, Evidence] = field(default_factory=dict)
+    user: str = ""
 
     def cite(self, evidence: Evidence) -> Evidence:
         """Give a piece of evidence its key and keep it for the grounding check.

@@ -2,114 +2,94 @@
 
     python -m evals.bench.encoding --rounds 5 --out encoding.json
 
-Both get the same weights, the same texts and the same threads, in one process: `Encoder.embed` as it
-is served, and `SentenceTransformer.encode` with its defaults. A round runs both, in random order, so
-that a change of the machine's load falls on both; the ratio is taken within each round. Agreement is
-the cosine between the two vectors of a text. Needs the package sentence-transformers, which the
-product does not.
+Both get the same weights, texts and one thread, in one process: `Encoder.embed` as it is served, and
+`SentenceTransformer.encode` with its defaults (float32, batches of 32). Agreement is the cosine
+between the two vectors of each text, measured in the same run.
 """
 
 from __future__ import annotations
 
+import inspect
 import random
-import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evals.bench import _table
+from evals.bench import _ceilings, _ours, _paired, _peers, _table
 
 Vectors = NDArray[np.float32]
 Embed = Callable[[Sequence[str]], Vectors]
 
+OURS, THEIRS = "Encoder.embed", "sentence-transformers"
+LIMIT = 400
+TARGETS = {
+    "times faster": _table.Target(least=3.3),
+    "cosine, smallest": _table.Target(least=0.9998),
+}
+
 
 def texts(limit: int | None) -> list[str]:
-    """Return the texts that the index embeds, in reading order; the first `limit` where given."""
+    """Return texts that the index embeds, spread evenly over the library; `limit` where given."""
     from evals import starter
     from retrieval import chunking
     from retrieval.index.store import embedded_text
 
     found = [embedded_text(passage) for passage in chunking.passages(starter.documents())]
-    return found[:limit]
+    step = max(1, len(found) // limit) if limit else 1
+    return found[::step][:limit]
 
 
-def reference() -> Embed:
-    """Return sentence-transformers' own `encode` over the embedded package's folder.
+def sides() -> dict[str, Embed]:
+    """Return what is compared, by name; the int8 encoder where the product offers one."""
+    from retrieval.encoder import EMBEDDED, Encoder, locate
 
-    The folder holds the original model's configuration: mean pooling, unit length, 256 tokens.
-
-    Raises:
-        SystemExit: if the package is not installed.
-    """
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ImportError:
-        raise SystemExit(
-            "sentence-transformers is not installed: 'pip install sentence-transformers'."
-        ) from None
-    from retrieval.encoder import EMBEDDED, locate
-
-    model = SentenceTransformer(str(locate(EMBEDDED)), device="cpu")
-
-    def embed(given: Sequence[str]) -> Vectors:
-        return np.asarray(model.encode(list(given), show_progress_bar=False), dtype=np.float32)
-
-    return embed
+    found: dict[str, Embed] = {OURS: _ours.encoder().embed}
+    if "precision" in inspect.signature(Encoder.load).parameters:
+        found[f"{OURS}, int8"] = _ours.encoder(precision="int8").embed
+    found[THEIRS] = _peers.sentence_transformer(locate(EMBEDDED))
+    return found
 
 
 def measure(
-    given: Sequence[str], ours: Embed, theirs: Embed, rounds: int, generator: random.Random
+    given: Sequence[str], variants: dict[str, Embed], rounds: int, generator: random.Random
 ) -> dict[str, _table.Figure]:
-    """Return texts a second of both, the ratio of their times, and their agreement."""
-    sides = {"Encoder.embed": ours, "sentence-transformers": theirs}
-    warm = given[: min(64, len(given))]
-    for embed in sides.values():
-        embed(warm)
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    vectors: dict[str, Vectors] = {}
-    for _ in range(rounds):
-        for name in generator.sample(list(sides), len(sides)):
-            began = time.perf_counter()
-            vectors[name] = sides[name](given)
-            seconds[name].append(time.perf_counter() - began)
-    mine, other = (seconds[name] for name in sides)
-    a, b = (vectors[name] for name in sides)
-    cosines = (a * b).sum(1)
-    rates = {
-        name: _table.figure([len(given) / s for s in spent], "/s")
-        for name, spent in seconds.items()
+    """Return texts per processor second of each, how many times faster ours is, and agreement."""
+    few = given[: min(64, len(given))]
+    work = {
+        name: lambda number, embed=embed: embed(given if number else few)
+        for name, embed in variants.items()
     }
-    return {
-        **rates,
-        "times faster": _table.figure([t / m for m, t in zip(mine, other, strict=True)], "x"),
-        "cosine agreement": _table.figure(cosines.tolist(), "cosine, one a text"),
-    }
+    found = _paired.compare(work, rounds, generator)
+    figures = {name: found.rate(name, len(given)) for name in variants}
+    reference = found.outputs[THEIRS][-1]
+    for name in variants:
+        if name == THEIRS:
+            continue
+        after = name.removeprefix(OURS)
+        cosines = (found.outputs[name][-1] * reference).sum(1)
+        figures[f"times faster{after}"] = found.ratio(THEIRS, name)
+        figures[f"cosine, mean{after}"] = _table.single(float(cosines.mean()), "cosine")
+        figures[f"cosine, smallest{after}"] = _table.single(float(cosines.min()), "cosine")
+    return figures
 
 
 def main() -> None:
     """Measure and print."""
     parser = _table.parser((__doc__ or "").partition("\n")[0], rounds=5)
-    parser.add_argument("--limit", type=int, help="texts at most (all)")
-    parser.add_argument("--threads", type=int, default=0, help="torch threads (torch's default)")
-    parser.add_argument("--seed", type=int, default=0, help="of the order in a round (0)")
+    parser.add_argument("--limit", type=int, default=LIMIT, help=f"texts at most ({LIMIT})")
     given = parser.parse_args()
-    import torch
-
-    from retrieval.encoder import Encoder
-
-    if given.threads:
-        torch.set_num_threads(given.threads)
-    before = _table.machine() | {"torch_threads": torch.get_num_threads()}
-    encoder = Encoder.load()
-    figures = measure(
-        texts(given.limit),
-        encoder.embed,
-        reference(),
-        given.rounds,
-        random.Random(given.seed),
-    )
-    _table.publish("encoding", figures, before, given.out)
+    _paired.one_thread()
+    if given.quick:
+        given.limit, given.rounds = 24, 1
+    _paired.pin()
+    before = _table.machine()
+    chosen = texts(given.limit)
+    figures = measure(chosen, sides(), given.rounds, random.Random(given.seed))
+    figures |= _ceilings.figures(read_mb=8 if given.quick else 512)
+    words = sum(len(text.split()) for text in chosen) / len(chosen)
+    facts = {"texts": len(chosen), "words a text": round(words, 1), "threads": 1}
+    _table.publish("encoding", figures, before, given.out, facts=facts, targets=TARGETS)
 
 
 if __name__ == "__main__":

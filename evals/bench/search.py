@@ -72,8 +72,9 @@ def main() -> None:
     parser.add_argument("--state", type=Path, help="state folder with an index (a temporary one)")
     parser.add_argument("--limit", type=int, help="questions at most (all)")
     parser.add_argument("--threads", type=int, default=0, help="torch threads (torch's default)")
-    parser.add_argument("--seed", type=int, default=0, help="of the order in a round (0)")
     given = parser.parse_args()
+    if given.quick:
+        given.rounds, given.limit = 1, 2
     import torch
 
     from evals import starter

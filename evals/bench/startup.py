@@ -88,8 +88,10 @@ def measure(rounds: int, first_rounds: int) -> dict[str, _table.Figure]:
 def main() -> None:
     """Measure and print."""
     parser = _table.parser((__doc__ or "").partition("\n")[0], rounds=5)
-    parser.add_argument("--first-rounds", type=int, default=3, help="runs of the first ask (3)")
+    parser.add_argument("--first-rounds", type=int, default=2, help="runs of the first ask (2)")
     given = parser.parse_args()
+    if given.quick:
+        given.rounds = given.first_rounds = 1
     before = _table.machine()
     figures = measure(given.rounds, max(1, given.first_rounds))
     _table.publish("startup", figures, before, given.out)

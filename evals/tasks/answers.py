@@ -28,6 +28,7 @@ from retrieval.errors import InputError
 
 if TYPE_CHECKING:
     from assistant.types import Answer, Citation
+    from retrieval.librarian import Librarian
     from retrieval.types import Passage
 
 
@@ -61,14 +62,13 @@ class AnswersTask:
 
         assistant = Assistant.create(self.settings)
         librarian = assistant.resources.librarian
-        passages = {passage.id: passage for passage in librarian.searcher.index.passages}
         for number, sample in enumerate(dataset.samples, 1):
             session = Session.new()
             for before in sample["history"]:
                 assistant.answer(before, session=session)
             answer = assistant.answer(sample["question"], session=session)
             progress(number, len(dataset.samples))
-            yield {**sample, **_outcome(answer, passages)}
+            yield {**sample, **_outcome(answer, librarian)}
 
     def score(self, predictions: Sequence[Prediction]) -> dict[str, Interval]:
         """Return the figures with intervals over questions."""
@@ -180,7 +180,7 @@ def _lists(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(group, list) for group in value)
 
 
-def _outcome(answer: Answer, passages: Mapping[str, Passage]) -> dict[str, Any]:
+def _outcome(answer: Answer, librarian: Librarian) -> dict[str, Any]:
     """Return what is scored of an answer."""
     return {
         "answer": answer.answer,
@@ -191,7 +191,10 @@ def _outcome(answer: Answer, passages: Mapping[str, Passage]) -> dict[str, Any]:
                 "text": claim.text,
                 "support": round(claim.support, 4),
                 "citations": [citation.to_json() for citation in claim.citations],
-                "valid": [is_valid(citation, passages) for citation in claim.citations],
+                "valid": [
+                    is_valid(c, {p.id: p for p in librarian.passages(c.document)})
+                    for c in claim.citations
+                ],
             }
             for claim in answer.claims
         ],

@@ -48,6 +48,12 @@ HEADINGS: dict[str, str] = {
 }
 
 
+def sniff(path: Path, head: bytes) -> bool:
+    """Return whether a Markdown file's YAML head has a field that only monographs have."""
+    begins = path.suffix.lower() == ".md" and head.startswith(b"---\n")
+    return begins and re.search(rb"^(kind|synonyms|sources|reviewed):", head, re.M) is not None
+
+
 class MonographReader:
     """Reads one monograph a file."""
 

@@ -15,8 +15,8 @@ from assistant import library
 from assistant.app import Assistant
 from assistant.errors import InputError
 from assistant.resources import Resources
+from assistant.session import Session
 from assistant.settings import Settings
-from retrieval.errors import IndexError_
 
 if TYPE_CHECKING:
     from retrieval.types import Passage
@@ -59,6 +59,10 @@ def note(folder: Path, name: str, drug: str = "rest") -> Path:
     return path
 
 
+def live(resources: Resources) -> int:
+    return int(resources.librarian.searcher.index.manifest["passages"])
+
+
 def passages(resources: Resources, document: str) -> list[Passage]:
     return resources.librarian.passages(document)
 
@@ -75,15 +79,13 @@ def test_a_note_is_taken_in_found_replaced_and_dropped(
     opened: Callable[[], Watched], tmp_path: Path
 ) -> None:
     watched = opened()
-    before = len(watched.resources.librarian.searcher.index.passages)
-    current = library.fingerprint(watched.resources)
+    before = live(watched.resources)
     report = library.ingest(watched.resources, [note(tmp_path, "zorblax.md")])
     assert (report.documents, report.skipped) == (1, ())
     assert report.passages == before + 2
-    assert library.fingerprint(watched.resources) != current
     found = watched.resources.librarian.find(QUESTION)
     assert found.hits[0].passage.document == "zorblax"
-    assert {total for _, _, total in watched.reports} == {2}  # only what is new was embedded
+    assert report.tally.passages == 2  # only what is new was embedded
 
     # The same id from another file replaces it.
     report = library.ingest(watched.resources, [note(tmp_path, "other/zorblax.txt", "quinine")])
@@ -92,15 +94,14 @@ def test_a_note_is_taken_in_found_replaced_and_dropped(
     assert "quinine" in text
     assert "rest" not in text
 
-    # Another start finds the index current; without the document it is rebuilt from known vectors.
+    # Another start finds the index current; a removal embeds nothing.
     again = opened()
     assert len(passages(again.resources, "zorblax")) == 2
+    common = again.resources.collections.common
+    assert library.remove(again.resources, ["zorblax"], common) == (["zorblax"], [])
+    assert passages(again.resources, "zorblax") == []
+    assert live(again.resources) == before
     assert again.reports == []
-    (again.resources.settings.state_dir / "documents.jsonl").unlink()
-    without = opened()
-    assert passages(without.resources, "zorblax") == []
-    assert len(without.resources.librarian.searcher.index.passages) == before
-    assert without.reports == []
 
 
 def test_what_can_be_read_is_taken_in_and_the_rest_set_aside_with_its_reason(
@@ -112,7 +113,7 @@ def test_what_can_be_read_is_taken_in_and_the_rest_set_aside_with_its_reason(
     note(folder, "good.md")
     (folder / "empty.txt").write_text("", encoding="utf-8")
     (folder / "picture.png").write_bytes(b"\x89PNG")
-    (folder / "broken.md").write_text("---\ntitle: [\n---\n", encoding="utf-8")
+    (folder / "broken.md").write_text("---\nkind: [\n---\n", encoding="utf-8")
     (folder / ".hidden.txt").write_text("Not looked at.", encoding="utf-8")
     gout = (starter.folder() / "conditions" / "gout.md").read_text(encoding="utf-8")
     (folder / "gout.md").write_text(gout.replace("Gout is", "GOUT IS"), encoding="utf-8")
@@ -146,8 +147,10 @@ def test_two_files_of_one_name_are_not_merged_in_silence(
     note(folder, "south/fever.md", "quinine")
     resources = opened().resources
     report = library.ingest(resources, [folder])
-    kept = " ".join(p.text for p in resources.librarian.searcher.index.passages[-4:])
-    assert report.skipped or ("rest" in kept and "quinine" in kept)
+    ((where, reason),) = report.skipped
+    assert Path(where).parent.name == "north"
+    assert "took its place" in reason
+    assert "quinine" in " ".join(p.text for p in passages(resources, "fever"))
 
 
 @pytest.mark.parametrize("name", ["absent.md", "absent/", "picture.png", "hollow"])
@@ -157,47 +160,11 @@ def test_nothing_to_take_in_is_an_error_and_changes_nothing(
     (tmp_path / "hollow").mkdir()
     (tmp_path / "picture.png").write_bytes(b"\x89PNG")
     resources = opened().resources
+    before = live(resources)
     with pytest.raises(InputError) as caught:
         library.ingest(resources, [tmp_path / name])
     assert "\n" not in str(caught.value)
-    assert not (resources.settings.state_dir / "documents.jsonl").exists()
-
-
-def damage(state: Path, name: str) -> Path:
-    generation = state / "index" / (state / "index" / "CURRENT").read_text("utf-8").strip()
-    path = generation / name
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-    return path
-
-
-@pytest.mark.parametrize("name", ["vectors.faiss", "passages.jsonl"])
-def test_a_damaged_index_is_refused_with_the_way_out(
-    opened: Callable[[], Watched], name: str
-) -> None:
-    watched = opened()
-    damage(watched.resources.settings.state_dir, name)
-    with pytest.raises(IndexError_, match=rf"damaged.*{name}.*auscult ingest --rebuild"):
-        _ = watched.resources.librarian
-
-
-def test_ingested_documents_that_are_damaged_are_named(opened: Callable[[], Watched]) -> None:
-    watched = opened()
-    path = watched.resources.settings.state_dir / "documents.jsonl"
-    path.write_text('{"id": "x"}\n', encoding="utf-8")
-    with pytest.raises(IndexError_, match=r"documents\.jsonl"):
-        _ = watched.resources.librarian
-
-
-@pytest.mark.slow
-def test_a_rebuild_mends_a_damaged_index(opened: Callable[[], Watched]) -> None:
-    watched = opened()
-    damage(watched.resources.settings.state_dir, "vectors.faiss")
-    report = library.ingest(watched.resources, [], rebuild=True)
-    assert report.documents == 0
-    assert watched.reports[-1][1] == watched.reports[-1][2] == report.passages
-    assert opened().resources.librarian.find("What is gout?").hits[0].passage.document == "gout"
+    assert live(resources) == before
 
 
 def test_a_turn_after_an_ingestion_sees_the_new_document(
@@ -210,3 +177,57 @@ def test_a_turn_after_an_ingestion_sees_the_new_document(
     answer = running.answer(QUESTION)
     assert "quinine" in answer.answer
     assert {c.document for claim in answer.claims for c in claim.citations} == {"zorblax"}
+
+
+CANARIES = {"ann": "zanthropsin", "bob": "quilberoxin"}
+
+
+def private_note(folder: Path, user: str) -> Path:
+    path = folder / f"{user}-fever.md"
+    path.write_text(
+        f"# Glimmer fever\nGlimmer fever is made up for {user}.\n\n"
+        f"## Treatment\nGlimmer fever is treated with {CANARIES[user]}.\n",
+        encoding="utf-8",
+    )
+    return path
+
+
+def test_answers_come_from_common_and_own_collections_only(
+    opened: Callable[[], Watched], tmp_path: Path
+) -> None:
+    resources = opened().resources
+    for user in CANARIES:
+        request = library.Request(
+            paths=(private_note(tmp_path, user),), collection="notes", owner=user
+        )
+        list(library.stream(resources, request))
+    running = Assistant(resources.settings, resources)
+    for user in (*CANARIES, ""):
+        session = Session.new(user)
+        answer = running.answer("How is glimmer fever treated?", session=session)
+        shown = json.dumps(answer.to_json())
+        for owner, word in CANARIES.items():
+            assert (word in shown) is (owner == user), (user, owner)
+        if user:
+            citation = answer.claims[0].citations[0]
+            assert CANARIES[user] in running.context(citation, session)
+            assert running.context(citation) == citation.quote  # nobody else is shown its place
+        # What everybody has is found by everybody.
+        assert running.answer("How is gout treated?", session=Session.new(user)).claims
+    # Users without a collection of their own share one librarian.
+    assert resources.librarian_for("carol") is resources.librarian_for("")
+
+
+def test_what_another_process_publishes_is_picked_up(
+    opened: Callable[[], Watched], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from assistant import resources as module
+
+    here, there = opened().resources, Resources(opened().resources.settings)
+    monkeypatch.setattr(module, "_LOOK_AGAIN_S", 0.0)
+    first = here.librarian
+    assert here.librarian is first
+    library.ingest(there, [note(tmp_path, "zorblax.md")])
+    assert here.librarian is not first
+    assert len(passages(here, "zorblax")) == 2
+    assert first.passages("zorblax") == []  # a turn that began before keeps what it had

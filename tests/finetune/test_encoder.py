@@ -11,6 +11,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from finetune import _encoder_embed as embed
+from finetune import _encoder_embed_queries as asking
 from finetune import _encoder_entities as entities
 from finetune import _encoder_model as models
 from finetune import _encoder_pairs as pairs
@@ -18,6 +20,7 @@ from finetune import _encoder_recipe as recipes
 from finetune import _encoder_rerank as rerank
 from finetune import _encoder_train as training
 from finetune.encoder import main
+from retrieval import fusion
 from retrieval.adapters import PairScorer, Tagger
 from retrieval.encoder import Encoder
 from retrieval.errors import ConfigError, ModelError
@@ -241,7 +244,7 @@ def test_items_that_share_a_document_fall_in_one_part() -> None:
 
 
 def test_recipes_are_checked(tmp_path) -> None:
-    for name in ("rerank", "entities"):
+    for name in ("rerank", "entities", "embed"):
         assert recipes.load(name).name == name
     with pytest.raises(ConfigError, match="no recipe 'nosuch'"):
         recipes.load("nosuch")
@@ -268,3 +271,108 @@ def test_held_out_parts_share_no_document(shared_data) -> None:
         kept, other = split(shared_data)
         assert len(other) > 100
         assert not {d for c in kept for d in c[key]} & {d for c in other for d in c[key]}
+
+
+def collection(encoder: Encoder) -> asking.Collection:
+    """Questions by disease and drug; BM25 finds the disease, the drug is left to the vector."""
+    kinds = [(d, t) for d in ("diabetes", "gout") for t in ("metformin", "insulin", "allopurinol")]
+    vectors = encoder.embed([f"{drug} treated {disease} by the doctor" for disease, drug in kinds])
+    asked = []
+    for number in range(48):
+        at = number % len(kinds)
+        disease, drug = kinds[at]
+        start = ("how is pain", "test of drug", "joint pain with", "treated by a")[number // 12]
+        query = f"{start} {drug} {disease} ?"
+        rows = np.array([i for i, (d, _) in enumerate(kinds) if d == disease])
+        share = np.ones(len(rows), dtype=np.float32)
+        asked.append(asking.Asked(f"{at} {number}", query, ((at,),), rows, share))
+    return asking.Collection("made", vectors, tuple(asked))
+
+
+def embedder(encoder: Encoder, spec: recipes.Recipe):
+    held = ["sugar blood", "joint", "metformin ."]
+    task = embed.Embed(encoder, spec, [collection(encoder)], held)
+    return task, fresh(encoder, spec, embed.head(spec, encoder))
+
+
+def embed_recipe(base: Path, **changes: object) -> recipes.Recipe:
+    options = {"pairs": 16, "steps": 60, "hold": 1.0}
+    given = {"epochs": 1, "validate_every": 30, "options": options, **changes}
+    return recipe(base, "embed", **given)
+
+
+def test_a_query_adapter_learns_and_is_served(base, encoder, tmp_path) -> None:
+    spec = embed_recipe(base)
+    task, model = embedder(encoder, spec)
+    first = task.loss(model, task.batches(np.random.default_rng(0))[0]).item()
+    state = training.train(model, task, spec, tmp_path / "run")
+    assert state.history[-1][1] < 0.7 * first
+    model.eval()
+    with torch.inference_mode():
+        models.save(model, spec, embed.card(model, task, spec), tmp_path / "out")
+    tuned = Encoder.load(str(base), adapter=str(tmp_path / "out"), bf16=False)
+    made = collection(encoder)
+    asked = [a.query for a in made.asked]
+    found = (tuned.embed_queries(asked) @ made.vectors.T).argmax(1)
+    assert np.mean(found == [a.relevant[0][0] for a in made.asked]) > 0.8
+    with torch.inference_mode():
+        expected = embed.vectors(model, encoder.tokenize(asked)).numpy()
+    assert np.abs(tuned.embed_queries(asked) - expected).max() < 1e-2  # The file is in float16.
+    np.testing.assert_allclose(tuned.embed(asked), encoder.embed(asked), atol=1e-6)
+    assert tuned.identity == encoder.identity
+    assert (
+        tuned.embed_queries(["gout insulin", *asked])[0] == encoder.embed(["gout insulin"])
+    ).all()
+    digest = json.loads((tmp_path / "out/card.json").read_text())["sha256"]
+    assert tuned.adapter == f"tiny@{digest[:16]}"
+    assert (encoder.embed_queries(asked) == encoder.embed(asked)).all()
+
+
+def test_a_query_adapter_is_verified(trained, base, encoder, tmp_path) -> None:
+    spec, task, model, _, _ = trained
+    with torch.inference_mode():
+        models.save(model, spec, rerank.card(model, task, spec), tmp_path)
+    with pytest.raises(ModelError, match="is for 'rerank', not for 'embed'"):
+        Encoder.load(str(base), adapter=str(tmp_path), bf16=False)
+    with pytest.raises(ModelError, match="nosuch"):
+        Encoder.load(str(base), adapter="nosuch", bf16=False)
+
+
+def test_training_computes_what_serving_does(encoder, base) -> None:
+    spec = embed_recipe(base, layers=(1,))
+    _, model = embedder(encoder, spec)
+    with torch.no_grad():
+        for name, weight in model.bert.named_parameters():
+            if "lora_B" in name:
+                weight.normal_(std=0.1)
+    ids, mask, types = rerank.pad(encoder.tokenize(["how is gout treated", "pain"]))
+    with torch.inference_mode():
+        served = model.hidden(ids, mask, types)
+    learnt = model.hidden(ids, mask, types)
+    assert learnt.requires_grad
+    real = mask.bool()
+    assert (served[real] - learnt[real]).abs().max() < 1e-5
+    learnt.sum().backward()
+    gradients = {n: p.grad for n, p in model.bert.named_parameters() if p.requires_grad}
+    assert all(g is not None for g in gradients.values())
+    assert all(".layer.1." in name for name in gradients)
+
+
+def test_queries_set_aside_are_not_trained_on(encoder, base) -> None:
+    task, _ = embedder(encoder, embed_recipe(base))
+    aside = set(task.validation["made"])
+    assert aside
+    batches = task.batches(np.random.default_rng(0))
+    assert len(batches) == 60
+    assert not aside & {row for batch in batches for row in batch.rows}
+
+
+def test_validation_ranks_as_the_search_does(encoder, base) -> None:
+    task, _ = embedder(encoder, embed_recipe(base))
+    made = torch.from_numpy(encoder.embed([a.query for a in task.collections["made"].asked[:1]]))
+    scores = task.fused("made", [0], made)[0]
+    plain = (made @ task.vectors["made"].T)[0]
+    words = task.collections["made"].asked[0].rows
+    expected = torch.zeros(len(plain))
+    expected[words] = fusion.LEXICAL_WEIGHT
+    assert torch.allclose(scores - plain, expected, atol=1e-6)

@@ -236,3 +236,25 @@ def test_weights_that_lack_a_tensor_are_refused(tiny_folder: Path, tmp_path: Pat
     save_file(state, folder / "model.safetensors")
     with pytest.raises(ModelError, match="encoder"):
         Encoder.load(str(folder))
+
+
+def test_without_an_adapter_queries_are_embedded_like_any_text(tiny: Encoder) -> None:
+    texts = [*TEXTS, "What is the dose of metformin?"]
+    np.testing.assert_allclose(tiny.embed_queries(texts), tiny.embed(texts), atol=1e-5)
+    assert tiny.embed_queries([]).shape == (0, tiny.width)
+    assert tiny.adapter == ""
+
+
+def test_a_shipped_adapter_of_another_base_is_left_out(tiny_folder: Path, tiny: Encoder) -> None:
+    assert Encoder.load(str(tiny_folder), adapter="embed", bf16=False).asker is None
+
+
+def test_the_shipped_query_adapter_moves_questions_only(exact: Encoder) -> None:
+    tuned = Encoder.load(adapter="embed", bf16=False)
+    assert tuned.adapter.startswith("embed@")
+    assert tuned.identity == exact.identity
+    question = "What is the first-line treatment of type 2 diabetes in adults?"
+    before, after = exact.embed([question, "asthma"]), tuned.embed_queries([question, "asthma"])
+    assert 0.5 < before[0] @ after[0] < 0.999
+    assert before[1] @ after[1] > 0.99999
+    np.testing.assert_allclose(tuned.embed([question]), before[:1], atol=1e-6)

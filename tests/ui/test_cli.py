@@ -16,7 +16,9 @@ from ui import cli
 
 HEAVY = ("torch", "transformers", "gradio", "faiss", "pydicom", "langchain", "pandas", "numpy",
          "scipy", "pydantic", "rich.console")  # fmt: skip
-COMMANDS = ("chat", "ask", "demo", "ingest", "doctor", "settings", "eval", "eval list", "eval run")
+COMMANDS = ("chat", "ask", "demo", "ingest", "doctor", "settings", "eval", "eval list", "eval run",
+            "library", "library list", "library show", "library remove", "library export",
+            "library verify", "library compact", "library collections", "library drop")  # fmt: skip
 
 
 def one_sentence(done: subprocess.CompletedProcess[str], code: int) -> str:
@@ -176,10 +178,10 @@ def test_a_full_disk_is_said_and_the_old_index_stays(tmp_path: Path, state: Path
     shutil.copytree(state, copy)
     before = (copy / "index" / "CURRENT").read_text()
     (tmp_path / "new.md").write_text("# Invented fever\n\nInvented fever is treated with rest.\n")
-    # No file may grow over 64 kB: what a full disk does, without needing one.
+    # No file may grow over 1 kB: what a full disk does, without needing one.
     code = (
         "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))\n"
         "import sys; sys.argv = ['auscult', 'ingest', 'new.md']\n"
         "from ui import cli; cli.main()"
     )
@@ -196,7 +198,8 @@ def test_a_damaged_index_is_said_with_what_mends_it(
 ) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(state, copy)
-    vectors = copy / "index" / (copy / "index" / "CURRENT").read_text().strip() / "vectors.faiss"
+    generation = copy / "index" / (copy / "index" / "CURRENT").read_text().split()[0]
+    vectors = next(generation.rglob("vectors.f16"))
     data = bytearray(vectors.read_bytes())
     data[len(data) // 2] ^= 1
     vectors.write_bytes(data)

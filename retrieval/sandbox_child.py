@@ -1,4 +1,4 @@
-"""The child's side of `assistant.sandbox`: set the limits, then run one function on stdin's bytes.
+"""The child's side of `retrieval.sandbox`: set the limits, then run one function on stdin's bytes.
 
 Started by path in an isolated interpreter; must import nothing outside the standard library before
 the limits hold. Protocol, both ways: 4 bytes big-endian length, a JSON header, then raw bytes.
@@ -15,6 +15,9 @@ from typing import Any, BinaryIO
 # Packages that a decoder may try to import and that have no business here: no network, and half of
 # the start-up time saved.
 BARRED = ("requests", "urllib3", "tqdm", "pandas", "gdcm")
+
+# Errors whose message is our own sentence; named, because nothing of ours is imported here.
+OURS = ("SourceError", "AttachmentError")
 
 
 def limit(memory_mb: int, cpu_s: float) -> None:
@@ -79,7 +82,7 @@ def main() -> None:
         answer(stdout, {"error": "its contents are nested too deeply"})
     except Exception as error:  # noqa: BLE001 - hostile bytes raise anything; the parent words it
         # Our own refusals are written for the reader; a library's message may quote patient data.
-        ours = type(error).__name__ == "AttachmentError"
+        ours = type(error).__name__ in OURS
         answer(stdout, {"error": str(error)} if ours else {"kind": type(error).__name__})
 
 
