@@ -144,7 +144,7 @@ class Resources:
             import torch
 
             torch.set_num_threads(self.settings.threads)
-        return Encoder.load(self.settings.encoder)
+        return Encoder.load(self.settings.encoder, adapter=self.settings.embed_adapter)
 
     def _load_scorer(self) -> PairScores:
         from retrieval.adapters import PairScorer

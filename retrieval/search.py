@@ -226,7 +226,7 @@ class Searcher:
         can be the wrong sense.
         """
         texts = [query.text, *([f"{query.text} {query.added}"] if query.added else [])]
-        total: NDArray[np.float32] = self.encoder.embed(texts).sum(axis=0)
+        total: NDArray[np.float32] = self.encoder.embed_queries(texts).sum(axis=0)
         return total / max(float(np.linalg.norm(total)), 1e-12) if query.added else total
 
     def _cosines(
@@ -285,7 +285,7 @@ class Searcher:
             for candidate in head:
                 share = ranking.covered(query.pico, self._read(candidate))
                 candidate.terms["question"] = ranking.QUESTION_WEIGHT * share
-        if self.reranker is not None and head:
+        if self.reranker is not None and head and fusion.needs_rerank(query.text):
             fused = np.array([c.terms["fused"] for c in head], dtype=np.float32)
             pairs = [(query.text, embedded_text(self._read(candidate))) for candidate in head]
             scores = self.reranker.score(pairs)

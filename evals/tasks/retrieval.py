@@ -72,7 +72,7 @@ class RetrievalTask:
         from retrieval.encoder import Encoder
         from retrieval.search import Searcher
 
-        encoder = Encoder.load(self.settings.encoder)
+        encoder = Encoder.load(self.settings.encoder, adapter=self.settings.embed_adapter)
         index = self._index(dataset, encoder, progress)
         searcher = Searcher([index], encoder, PairScorer.load(encoder))
         for number, sample in enumerate(dataset.samples, 1):
@@ -104,11 +104,13 @@ class RetrievalTask:
         }
 
     def weights(self) -> Sequence[Path]:
-        """Return the files of the encoder and the reranker."""
+        """Return the files of the encoder, its query adapter and the reranker."""
         from retrieval import adapters, encoder
 
+        asker = self.settings.embed_adapter
         return (
             encoder.locate(self.settings.encoder) / "model.safetensors",
+            *((adapters.locate(asker) / "adapter_model.safetensors",) if asker else ()),
             adapters.locate("rerank") / "adapter_model.safetensors",
         )
 
