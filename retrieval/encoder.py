@@ -35,7 +35,7 @@ EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d
 BATCH = 16
 MAX_TOKENS = 256
 # Lengths are padded to its multiples: the matrix library keeps memory for each shape that it has met.
-PADDING = 16
+PADDING = 8
 
 
 @dataclass(frozen=True, slots=True)
