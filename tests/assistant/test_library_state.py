@@ -179,6 +179,7 @@ def test_a_damaged_index_is_refused_and_a_rebuild_mends_it(reopen: Open, tmp_pat
     assert len(index.manifest["ledger"]["starter"]) == len(starter.paths())
 
 
+@pytest.mark.slow
 def test_when_nothing_can_be_saved_the_starter_library_is_back(reopen: Open) -> None:
     opened = reopen()
     for path in files_of(opened):
