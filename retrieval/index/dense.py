@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from retrieval.index.segment import Segment
 
 EXACT_ROWS = 100_000  # more rows than this without inverted lists would be too slow
-RECALL = 0.97  # aimed at on the sample, so that 0.95 holds beyond it
+RECALL = 0.96  # aimed at on the sample, so that 0.95 holds beyond it
 THREADS = 2
 _SAMPLE = 200
 _PER_LIST = 40
@@ -149,7 +149,7 @@ def _tuned(segment: Segment, index: Any, generator: np.random.Generator) -> dict
                 "recall_at_10": round(recall.stored, 4),
                 "recall_at_10_perturbed": round(recall.perturbed, 4), "sample": len(stored),
             }  # fmt: skip
-        if index.nprobe * 2 > index.nlist // 4:
+        if index.nprobe * 2 > index.nlist // 2:
             return {"kind": "flat", "refused": f"recall@10 {min(recall):.3f} by inverted lists"}
         index.nprobe *= 2
 
