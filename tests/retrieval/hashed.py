@@ -32,3 +32,6 @@ class HashedWords:
         if progress is not None:
             progress(len(texts), len(texts))
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    def embed_queries(self, queries: Sequence[str], max_tokens: int = 512) -> NDArray[np.float32]:
+        return self.embed(queries, max_tokens)

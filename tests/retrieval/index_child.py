@@ -37,6 +37,10 @@ class WordsEncoder:
             progress(len(texts), len(texts))
         return vectors
 
+    def embed_queries(self, queries, max_tokens=256):
+        """Return unit vectors, float32 (queries, WIDTH)."""
+        return self.embed(queries, max_tokens)
+
     def _one(self, text: str):
         total = np.zeros(WIDTH)
         for word in re.findall(r"\w+", f"{self.identity} {text}".lower()):
