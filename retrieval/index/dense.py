@@ -21,12 +21,14 @@ from numpy.typing import NDArray
 from retrieval.index.segment import Segment
 
 EXACT_ROWS = 100_000  # more rows than this without inverted lists would be too slow
-RECALL = 0.96  # aimed at on the sample, so that 0.95 holds beyond it
+# Aimed at on the sample. Questions lie farther from passages than its perturbed vectors do: 0.985 of these
+# went with 0.968 of real questions over real passages (32,000 vectors, 128 of 715 lists).
+RECALL = 0.985
 THREADS = 2
 _SAMPLE = 200
 _PER_LIST = 40
 _FIRST_PROBES = 8
-_NEAR = 0.7  # cosine between a sampled vector and the query made of it
+_NEAR = 0.3  # cosine between a sampled vector and the query made of it
 _BLOCK = 32_768
 _LOCK = threading.Lock()
 
