@@ -207,3 +207,24 @@ def _wide_lines(stream: io.BufferedReader[Any], most: int, encoding: str) -> Ite
         yield Line(
             number + 1, "", "It is not UTF-16, as the file's first bytes say: save it as UTF-8."
         )
+
+
+def whole(path: Path, most: int, advice: str) -> bytes:
+    """Return a file's bytes.
+
+    Args:
+        path: the file.
+        most: bytes that it may have.
+        advice: how the sentence about a larger one goes on after its size.
+
+    Raises:
+        SourceError: if it can't be read or is larger.
+    """
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(most + 1)
+    except OSError as error:
+        raise SourceError(f"{path} can't be read ({error.strerror}): check the path.") from error
+    if len(data) > most:
+        raise SourceError(f"{path} is larger than {most // 1_000_000} MB{advice}")
+    return data

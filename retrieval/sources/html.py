@@ -16,6 +16,7 @@ from typing import Any
 
 from retrieval import bibliography
 from retrieval.errors import SourceError
+from retrieval.sources import _packed
 from retrieval.types import Document
 
 SUFFIXES = (".html", ".htm", ".xhtml")
@@ -53,17 +54,7 @@ class HtmlReader:
         """
         from retrieval.sources import _html_text
 
-        try:
-            with path.open("rb") as stream:
-                data = stream.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise SourceError(
-                f"{path} can't be read ({error.strerror}): check the path."
-            ) from error
-        if len(data) > MAX_BYTES:
-            raise SourceError(
-                f"{path} is larger than {MAX_BYTES // 1_000_000} MB: split it into pages."
-            )
+        data = _packed.whole(path, MAX_BYTES, ": split it into pages.")
         text, note = _decoded(data, path)
         root = _html_text.parse(text, path)
         sections = _html_text.sections(root)

@@ -15,7 +15,7 @@ from typing import Any
 from retrieval import bibliography, sandbox
 from retrieval.errors import SourceError
 from retrieval.sandbox import Limits
-from retrieval.sources import Skipped
+from retrieval.sources import Skipped, _packed
 from retrieval.sources.monograph import HEADINGS
 from retrieval.types import Document, Section
 
@@ -92,15 +92,7 @@ def build(limits: Limits | None = None) -> PdfReader:
 
 
 def _data(path: Path) -> bytes:
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise SourceError(f"{path} can't be read ({error.strerror}): check the path.") from error
-    if len(data) > MAX_BYTES:
-        raise SourceError(
-            f"{path} is larger than {MAX_BYTES // 1_000_000} MB: split it into parts."
-        )
+    data = _packed.whole(path, MAX_BYTES, ": split it into parts.")
     if _MARK not in data[:1024]:
         raise SourceError(f"{path} is no PDF: check what it holds.")
     return data

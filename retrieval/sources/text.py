@@ -14,6 +14,7 @@ from typing import Any
 
 from retrieval import bibliography
 from retrieval.errors import SourceError
+from retrieval.sources import _packed
 from retrieval.sources.monograph import HEADINGS
 from retrieval.types import Document, Section
 
@@ -71,15 +72,7 @@ def build() -> TextReader:
 
 
 def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise SourceError(f"{path} can't be read ({error.strerror}): check the path.") from error
-    if len(data) > MAX_BYTES:
-        raise SourceError(
-            f"{path} is larger than {MAX_BYTES // 1_000_000} MB of text: split it into parts."
-        )
+    data = _packed.whole(path, MAX_BYTES, " of text: split it into parts.")
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         text = data.decode("utf-16" if wide else "utf-8-sig")
