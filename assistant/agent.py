@@ -1,7 +1,8 @@
 """One turn of the agent graph: the chat model, its tools, and the events they give.
 
-LangChain's agent graph runs the loop; this module turns its updates into events and puts every
-sentence of the final message through the support check. It is the same for every chat model.
+LangChain's agent graph runs the loop; this module turns its updates into events and has every
+sentence put through the support check, while a slow model still writes. It is the same for every
+chat model.
 """
 
 from __future__ import annotations
@@ -9,22 +10,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from assistant.errors import ToolError
-from assistant.events import (
-    ClaimChecked,
-    Event,
-    StepFinished,
-    StepStarted,
-    Token,
-    ToolCalled,
-    ToolReturned,
-)
-from assistant.safety import grounding
-from assistant.tools import PREFIXES, ToolResult, TurnContext
+from assistant.events import Event, StepFinished, StepStarted, ToolCalled, ToolReturned
+from assistant.models import _cancel, _prompting
+from assistant.tools import ToolResult, TurnContext
 from assistant.types import Citation, Claim, Evidence, Finding, Record, Step
+from assistant.writing import ABSTAIN, Writer
 from retrieval import plugins
 
 if TYPE_CHECKING:
@@ -35,7 +29,6 @@ if TYPE_CHECKING:
 for _name in ("LANGSMITH_TRACING", "LANGCHAIN_TRACING", "LANGCHAIN_TRACING_V2"):
     os.environ[_name] = "false"
 
-ABSTAIN = "ABSTAIN:"
 _MAX_STEPS = 12
 
 
@@ -51,6 +44,7 @@ class Outcome:
         findings: of the image tool.
         record: of the record tool.
         steps: what was done and for how long.
+        notices: what the chat model says of the turn itself, such as passages left out for length.
     """
 
     text: str = ""
@@ -60,6 +54,7 @@ class Outcome:
     findings: list[Finding] = field(default_factory=list)
     record: Record | None = None
     steps: list[Step] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
 
 
 def run(
@@ -68,37 +63,43 @@ def run(
     """Run the graph on the messages and yield its events; `outcome` holds the result at the end."""
     from langgraph.errors import GraphRecursionError
 
+    writer = Writer(context)
     try:
-        yield from _loop(model, messages, context, outcome)
+        yield from _loop(model, messages, writer, outcome)
     except GraphRecursionError:
         outcome.text = f"{ABSTAIN} The chat model kept calling tools and gave no answer."
     yield StepStarted("check")
     began = time.perf_counter()
-    yield from _check(context, outcome)
+    yield from writer.finish(outcome.text)
+    outcome.claims, outcome.withheld, outcome.reason = writer.claims, writer.withheld, writer.reason
     yield _finished("check", began, outcome)
 
 
 def _loop(
-    model: BaseChatModel, messages: Sequence[BaseMessage], context: TurnContext, outcome: Outcome
+    model: BaseChatModel, messages: Sequence[BaseMessage], writer: Writer, outcome: Outcome
 ) -> Iterator[Event]:
+    context = writer.context
     graph = _graph(model, context)
     began = time.perf_counter()
     yield StepStarted("plan")
     name = "plan"
     pending = 0
-    for update in graph.stream(
-        {"messages": list(messages)}, {"recursion_limit": _MAX_STEPS}, stream_mode="updates"
-    ):
+    for mode, update in _cancel.within(_scope(context), lambda: _updates(graph, messages)):
+        if mode == "messages":
+            yield from writer.feed(_piece(update))
+            continue
         for message in _new_messages(update):
             if message.type == "ai":
                 yield _finished(name, began, outcome)
                 outcome.text = _text(message)
+                outcome.notices += _notices(message)
                 calls = list(message.tool_calls)
                 for call in calls:
                     arguments = tuple((k, str(v)) for k, v in call["args"].items())
                     yield ToolCalled(call["name"], arguments)
                 if not calls:
                     return
+                writer.called()
                 pending = len(calls)
                 name = ", ".join(dict.fromkeys(call["name"] for call in calls))
                 yield StepStarted(name)
@@ -111,6 +112,35 @@ def _loop(
                     name = "write"
                     yield StepStarted(name)
                     began = time.perf_counter()
+
+
+def _scope(context: TurnContext) -> _cancel.Scope:
+    """Return what the chat model may know of the turn besides its messages."""
+    return _cancel.Scope(
+        stop=context.stop,
+        session=context.session,
+        user=context.user,
+        attachments=tuple(context.attachments),
+    )
+
+
+def _updates(graph: Any, messages: Sequence[BaseMessage]) -> Iterator[tuple[str, Any]]:
+    limits = {"recursion_limit": _MAX_STEPS}
+    modes = ["updates", "messages"]
+    yield from graph.stream({"messages": list(messages)}, limits, stream_mode=modes)
+
+
+def _piece(streamed: tuple[Any, Any]) -> str:
+    """Return what a chat model has just written; "" for whole messages, which come as updates."""
+    from langchain_core.messages import AIMessageChunk
+
+    message, _ = streamed
+    return _text(message) if isinstance(message, AIMessageChunk) else ""
+
+
+def _notices(message: Any) -> list[str]:
+    notice = message.additional_kwargs.get("notice", "")
+    return [notice] if isinstance(notice, str) and notice else []
 
 
 def _graph(model: BaseChatModel, context: TurnContext) -> Any:
@@ -133,13 +163,7 @@ def _graph(model: BaseChatModel, context: TurnContext) -> Any:
 
     package = "assistant.tools"
     tools = [plugins.load(package, name).build(context) for name in plugins.names(package)]
-    return create_agent(model, tools, system_prompt=_system_prompt(), middleware=[mend])
-
-
-def _system_prompt() -> str:
-    from importlib import resources
-
-    return resources.files("assistant.prompts").joinpath("system.md").read_text("utf-8")
+    return create_agent(model, tools, system_prompt=_prompting.system_prompt(), middleware=[mend])
 
 
 def _new_messages(update: dict[str, Any]) -> list[Any]:
@@ -163,47 +187,6 @@ def _returned(message: Any, outcome: Outcome) -> ToolReturned:
     outcome.findings.extend(result.findings)
     outcome.record = result.record or outcome.record
     return ToolReturned(message.name, result.summary, result.findings, result.record)
-
-
-def _check(context: TurnContext, outcome: Outcome) -> Iterator[Event]:
-    text = outcome.text.strip()
-    if text.upper().startswith(ABSTAIN):
-        outcome.reason = text[len(ABSTAIN) :].strip().partition("\n")[0]
-        return
-    keys: dict[str, str] = {}
-    threshold = context.resources.settings.support_threshold
-    for written in grounding.parse(text):
-        claim = grounding.check(
-            written, context.evidence, lambda texts: context.resources.encoder.embed(texts)
-        )
-        shown = bool(claim.citations) and claim.support >= threshold
-        if shown:
-            claim = _renumbered(claim, context, keys)
-            outcome.claims.append(claim)
-        else:
-            outcome.withheld.append(claim.text)
-        yield ClaimChecked(claim, shown)
-        if shown:
-            yield Token(marked(claim) + " ")
-    if outcome.withheld and not outcome.claims:
-        outcome.reason = "Nothing that the chat model wrote is supported by the evidence found."
-
-
-def _renumbered(claim: Claim, context: TurnContext, keys: dict[str, str]) -> Claim:
-    """Number the keys by first use, so that a reader meets S1 before S2."""
-    citations = []
-    for citation in claim.citations:
-        if citation.key not in keys:
-            prefix = PREFIXES[context.evidence[citation.key].kind]
-            number = 1 + sum(new.startswith(prefix) for new in keys.values())
-            keys[citation.key] = f"{prefix}{number}"
-        citations.append(replace(citation, key=keys[citation.key]))
-    return replace(claim, citations=tuple(citations))
-
-
-def marked(claim: Claim) -> str:
-    """Return a claim's sentence followed by the keys of its citations."""
-    return f"{claim.text} [{', '.join(c.key for c in claim.citations)}]"
 
 
 def nearest(evidence: Sequence[Evidence], most: int = 3) -> tuple[Citation, ...]:

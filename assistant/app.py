@@ -5,6 +5,7 @@ An `Assistant` holds no state of any conversation and serves any number of sessi
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -81,14 +82,20 @@ class Assistant:
         raise AssertionError("a turn ends with its answer")
 
     def reply(
-        self, session: Session, message: str, attachments: Sequence[Attachment] = ()
+        self,
+        session: Session,
+        message: str,
+        attachments: Sequence[Attachment] = (),
+        stop: threading.Event | None = None,
     ) -> Iterator[Event]:
-        """Yield the events of a turn; the last one is `Answered`.
+        """Yield the events of a turn; the last one is `Answered`, unless the turn is given up.
 
         Args:
             session: the conversation; one turn of it runs at a time.
             message: what the user wrote; may be empty when there are attachments.
             attachments: new ones, from `accept`.
+            stop: set it, from any thread, to give the turn up: the chat model stops at its next
+                token, no answer follows, and the session is unchanged.
 
         Raises:
             AuscultError: if the message or an attachment can't be used. The session is unchanged.
@@ -107,7 +114,10 @@ class Assistant:
                 yield Token(small)
                 answer = self._answer_small(small, emergency, steps)
             else:
-                answer = yield from self._run(session, message, attachments, emergency, steps)
+                context = self._context(session, message, known, stop)
+                answer = yield from self._run(session, attachments, context, emergency, steps)
+                if context.stop.is_set():
+                    return
             session.attachments[:] = known
             session.turns.append(Turn(message, answer))
             yield Answered(answer)
@@ -156,23 +166,38 @@ class Assistant:
         lean.import_langchain()
         return models.resolve(self.settings.chat_model, resources or self.resources)
 
-    def _run(
+    def _context(
         self,
         session: Session,
         message: str,
+        known: Sequence[Attachment],
+        stop: threading.Event | None,
+    ) -> TurnContext:
+        from assistant.tools import TurnContext
+
+        return TurnContext(
+            self.resources.view(session.user),
+            known,
+            message,
+            user=session.user,
+            session=session.id,
+            stop=stop or threading.Event(),
+        )
+
+    def _run(
+        self,
+        session: Session,
         attachments: Sequence[Attachment],
+        context: TurnContext,
         emergency: Emergency | None,
         steps: list[Step],
     ) -> Generator[Event, None, Answer]:
         from assistant import agent
-        from assistant.tools import TurnContext
 
-        resources = self.resources.view(session.user)
-        model = self._model(resources)
-        known = [*session.attachments, *attachments]
-        context = TurnContext(resources, known, message, user=session.user)
+        model = self._model(context.resources)
         outcome = agent.Outcome(steps=steps)
-        messages = [*_history(session), _human(message, attachments, known)]
+        asked = _human(context.question, attachments, context.attachments)
+        messages = [*_history(session), asked]
         yield from agent.run(model, messages, context, outcome)
         return self._answer(outcome, context, emergency)
 
@@ -201,6 +226,7 @@ class Assistant:
             model=self.settings.chat_model,
             withheld=tuple(outcome.withheld),
             nearest=agent.nearest(list(context.evidence.values())) if abstained else (),
+            notices=tuple(dict.fromkeys(outcome.notices)),
         )
 
     def _answer_small(
@@ -222,16 +248,16 @@ class Assistant:
 
 def _paragraphs(outcome: Outcome) -> str:
     """Join claims: a line for each of a record, a paragraph for each other kind of evidence."""
-    from assistant import agent
+    from assistant import writing
 
     lines: list[str] = []
     before = ""
     for claim in outcome.claims:
         kind = claim.citations[0].key[0]
         if kind == before and kind != "R":
-            lines[-1] += " " + agent.marked(claim)
+            lines[-1] += " " + writing.marked(claim)
         else:
-            lines.append(agent.marked(claim))
+            lines.append(writing.marked(claim))
         before = kind
     return "\n".join(lines)
 

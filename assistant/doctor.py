@@ -56,6 +56,7 @@ def checks(settings: Settings) -> list[Check]:
         _torch,
         lambda: _encoder(settings),
         _weights,
+        lambda: _promoted(settings),
         lambda: _state(settings),
         lambda: _index(settings),
         _chromium,
@@ -182,6 +183,35 @@ def _card(package: str, card: Path) -> Check:
         return Check(name, True, f"digest {wanted[:12]} as its card says")
     what = f"digest is not {str(wanted)[:12]}" if weights else "its safetensors file is missing"
     return Check(name, False, what, mend)
+
+
+def _promoted(settings: Settings) -> list[Check]:
+    """Look at the adapters that were promoted: whole, and on the encoder that is set."""
+    from assistant.promotions import Promotions
+    from retrieval import adapters, encoder
+
+    promotions = Promotions(settings.state_dir)
+    try:
+        slots = promotions.slots()
+    except AuscultError as error:
+        told = f"{error} Shipped adapters serve until then."
+        mend = f"mv {promotions.file} {promotions.file}.damaged"
+        return [Check("promoted adapters", False, told, mend)]
+    out = []
+    for slot in slots:
+        name, entry = f"promoted {slot}", promotions.entry(slot)
+        folder, problem = promotions.current(slot), promotions.problem(slot)
+        if folder is not None and entry is not None and slot != "chat":
+            digest = files.sha256(encoder.locate(settings.encoder) / "model.safetensors")
+            if adapters.read_card(folder)["base"]["sha256"] != digest:
+                problem = f"{entry.name} sits on another encoder than {settings.encoder}"
+        if problem:
+            out.append(Check(name, False, problem, f"auscult rollback {slot}"))
+        elif entry is not None:
+            forced = ", by force" if entry.forced else ""
+            told = f"{entry.name}, digest {entry.digest[:12]}, since {entry.when}{forced}"
+            out.append(Check(name, True, told))
+    return out
 
 
 def _state(settings: Settings) -> list[Check]:

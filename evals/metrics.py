@@ -7,14 +7,16 @@ patient, a document. Samples of one unit are drawn together.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evals.types import Interval
+from evals.types import Figure, Interval
 
 ROUNDS = 1000
+PAIRED_ROUNDS = 10_000
 ECE_BINS = 10
 Floats = NDArray[np.float64]
 
@@ -132,13 +134,62 @@ def rouge_l(candidate: str, reference: str) -> float:
     return 2 * common / (len(a) + len(b))
 
 
+def token_f1(candidate: str, reference: str) -> float:
+    """Return the F1 of shared words in [0, 1], lower case, without articles and punctuation.
+
+    Source: Rajpurkar et al. 2016, "SQuAD".
+    """
+    a, b = (
+        [w for w in re.findall(r"\w+", text.lower()) if w not in {"a", "an", "the"}]
+        for text in (candidate, reference)
+    )
+    shared = sum((Counter(a) & Counter(b)).values())
+    return 2 * shared / (len(a) + len(b)) if shared else 0.0
+
+
+def macro_f1(truth: ArrayLike, guess: ArrayLike, labels: Sequence[int]) -> float | None:
+    """Return the mean F1 of the labels in [0, 1]; None without samples.
+
+    A label that neither occurs nor was guessed counts 0, as a guess that is no label is a miss.
+    """
+    y, found = np.asarray(truth), np.asarray(guess)
+    if not len(y):
+        return None
+    scores = []
+    for label in labels:
+        hits = int(((y == label) & (found == label)).sum())
+        either = int((y == label).sum() + (found == label).sum())
+        scores.append(2 * hits / either if either else 0.0)
+    return float(np.mean(scores))
+
+
+def ratio(pairs: Floats) -> Callable[[NDArray[np.int64]], float | None]:
+    """Return a statistic: the sum of the first column by that of the second; None by nothing."""
+
+    def figure(rows: NDArray[np.int64]) -> float | None:
+        part, whole = pairs[rows].sum(0)
+        return float(part / whole) if whole else None
+
+    return figure
+
+
+def mean_figure(values: Sequence[float], units: Sequence[Hashable] | None = None) -> Figure:
+    """Return the mean of `values` as a figure; `units` groups them, by default each alone."""
+    array = np.asarray(values, dtype=np.float64)
+    return Figure(lambda rows: _mean(array[rows]), range(len(array)) if units is None else units)
+
+
+def intervals(figures: Mapping[str, Figure], seed: int = 0) -> dict[str, Interval]:
+    """Return each figure's value with its interval."""
+    return {name: bootstrap(f.statistic, f.units, seed) for name, f in figures.items()}
+
+
 def mean_interval(
     values: Sequence[float], units: Sequence[Hashable] | None = None, seed: int = 0
 ) -> Interval:
     """Return the mean of `values` with its interval; `units` groups them, by default each alone."""
-    array = np.asarray(values, dtype=np.float64)
-    names = list(range(len(array))) if units is None else units
-    return bootstrap(lambda rows: _mean(array[rows]), names, seed)
+    figure = mean_figure(values, units)
+    return bootstrap(figure.statistic, figure.units, seed)
 
 
 def bootstrap(
@@ -159,19 +210,47 @@ def bootstrap(
     value = statistic(np.arange(len(units)))
     if value is None or len(units) == 0:
         return Interval(None, None, None)
+    drawn = [f for rows in _draws(units, seed, rounds) if (f := statistic(rows)) is not None]
+    low, high = np.percentile(drawn, [2.5, 97.5]) if drawn else (value, value)
+    return Interval(float(value), float(low), float(high))
+
+
+def paired(base: Figure, other: Figure, seed: int = 0, rounds: int = PAIRED_ROUNDS) -> Interval:
+    """Return `other` - `base` on the same samples with its 95% percentile interval.
+
+    Every draw of units is put to both, so that what makes a sample hard falls on both (paired
+    bootstrap: Efron & Tibshirani 1993; for comparing systems: Koehn 2004, EMNLP).
+
+    Args:
+        base: of one set of predictions.
+        other: of another, of the same samples in the same order.
+        seed: of the draws.
+        rounds: draws.
+
+    Raises:
+        ValueError: if the two are not of the same samples.
+    """
+    if list(base.units) != list(other.units):
+        raise ValueError("the figures are not of the same samples")
+
+    def difference(rows: NDArray[np.int64]) -> float | None:
+        before, after = base.statistic(rows), other.statistic(rows)
+        return None if before is None or after is None else after - before
+
+    return bootstrap(difference, base.units, seed, rounds)
+
+
+def _draws(units: Sequence[Hashable], seed: int, rounds: int) -> Iterator[NDArray[np.int64]]:
+    """Yield the rows of as many units as there are, drawn with repetition, `rounds` times."""
     members: dict[Hashable, list[int]] = {}
     for row, unit in enumerate(units):
         members.setdefault(unit, []).append(row)
     groups = [np.array(rows, dtype=np.int64) for rows in members.values()]
+    alone = len(groups) == len(units)
     rng = np.random.default_rng(seed)
-    drawn = []
     for _ in range(rounds):
         picks = rng.integers(len(groups), size=len(groups))
-        figure = statistic(np.concatenate([groups[i] for i in picks]))
-        if figure is not None:
-            drawn.append(figure)
-    low, high = np.percentile(drawn, [2.5, 97.5]) if drawn else (value, value)
-    return Interval(float(value), float(low), float(high))
+        yield picks if alone else np.concatenate([groups[i] for i in picks])
 
 
 def _mean(values: NDArray[np.bool_] | Floats) -> float | None:

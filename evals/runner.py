@@ -69,10 +69,10 @@ def run(
     _check_out(out)
     part: Task = plugins.load(PACKAGE, task).build(settings, seed)
     dataset = part.load(data, limit)
-    _set_threads(settings)
+    set_threads(settings)
     started, clock = datetime.now(UTC), time.monotonic()
-    with _progress(task) as progress:
-        predictions = list(part.solve(dataset, progress))
+    with progress(task) as shown:
+        predictions = list(part.solve(dataset, shown))
     seconds = time.monotonic() - clock
     result = {
         "task": task,
@@ -85,22 +85,24 @@ def run(
             "seconds": round(seconds, 2),
             "seed": seed,
             "limit": limit,
-            **_environment(settings),
+            **environment(settings),
         },
-        "digests": _digests(dataset, part.weights()),
+        "digests": digests(dataset, part.weights()),
     }
     _write(out, result, dataset, predictions)
     return out
 
 
-def _set_threads(settings: Settings) -> None:
+def set_threads(settings: Settings) -> None:
+    """Hold torch to the threads that are set."""
     if settings.threads:
         import torch
 
         torch.set_num_threads(settings.threads)
 
 
-def _environment(settings: Settings) -> dict[str, Any]:
+def environment(settings: Settings) -> dict[str, Any]:
+    """Return the machine, the libraries' versions and the models that a run had."""
     versions = {}
     for name in LIBRARIES:
         try:
@@ -127,7 +129,7 @@ def _cpu() -> str:
     return next((ln.partition(":")[2].strip() for ln in lines if ln.startswith("model name")), "")
 
 
-def _digests(dataset: Dataset, weights: Sequence[Path]) -> dict[str, str]:
+def digests(dataset: Dataset, weights: Sequence[Path]) -> dict[str, str]:
     """Return SHA-256 digests; many data files are put under one digest of their digests."""
     import hashlib
 
@@ -181,7 +183,7 @@ def _write(
 
 
 @contextmanager
-def _progress(name: str) -> Iterator[Progress]:
+def progress(name: str) -> Iterator[Progress]:
     """Show a bar on stderr where that is a terminal."""
     if not sys.stderr.isatty():
         yield lambda done, total: None

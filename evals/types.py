@@ -1,15 +1,21 @@
 """What an evaluation is: samples in, one prediction a sample, figures with intervals out.
 
-A task is one file in `evals/tasks`; its `build(settings, seed)` returns a `Task`. Frozen values, no
-input or output here.
+A task is one file in `evals/tasks`; its `build(settings, seed, arm)` returns a `Task`. Frozen values,
+no input or output here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from assistant.settings import Settings
 
 Prediction = dict[str, Any]
 Progress = Callable[[int, int], None]
@@ -35,6 +41,41 @@ class Interval:
             key: None if part is None else round(part, 6)
             for key, part in (("value", self.value), ("low", self.low), ("high", self.high))
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure that can be taken on any draw of the samples.
+
+    Attributes:
+        statistic: from the rows of the samples drawn (with repetition), int64, to the figure; None
+            where the draw can't give it.
+        units: the independent unit of each sample. They depend on the data alone, never on what was
+            predicted, so that two sets of predictions can be drawn alike.
+    """
+
+    statistic: Callable[[NDArray[np.int64]], float | None]
+    units: Sequence[Hashable]
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """What an evaluation is run with, beyond the settings.
+
+    Attributes:
+        adapters: the adapter of some slots, a shipped name or an absolute folder; for "chat" also ""
+            for the bare model. The others are what serves.
+        retrieval: whether the answers may draw on passages, where a task has both.
+    """
+
+    adapters: Mapping[str, str] = field(default_factory=dict)
+    retrieval: bool = True
+
+    def adapter(self, settings: Settings, slot: str) -> str:
+        """Return the adapter of a slot: the one given, else what serves by these settings."""
+        from assistant.serving import Serving
+
+        return Serving(settings, self.adapters).name(slot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,4 +117,15 @@ class Task(Protocol):
 
     def weights(self) -> Sequence[Path]:
         """Return the weight files that were used, for their digests."""
+        ...
+
+
+class Comparable(Task, Protocol):
+    """A task whose figures on the same samples can be set against each other.
+
+    One that can be run both with passages and without has `OPTIONAL_PASSAGES = True` in its module.
+    """
+
+    def figures(self, predictions: Sequence[Prediction]) -> dict[str, Figure]:
+        """Return the metrics as figures; `score` gives their values and intervals."""
         ...

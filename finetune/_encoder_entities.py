@@ -1,36 +1,37 @@
-"""The tagger's task: diseases and chemicals in abstracts, as BIO tags with partial labels.
+"""The tagger's task: entities of a text as BIO tags, with partial labels and several styles.
 
-BC5CDR marks both; the NCBI disease corpus marks diseases only, so there a token outside a disease
-may be anything but a disease, and its loss is that of the set of tags left open (Tsuboi et al.
-2008). Selected on a part of BC5CDR's validation documents, measured on the others.
+Corpora that annotate by different rules, or not every label, are styles of one head: the encoder
+learns from all of them, each style's last layer from its own. Where a style lacks annotations of a
+label that it should know, the loss is that of the set of tags left open (Tsuboi et al. 2008). A part
+of the validation documents chooses the step; the card gives figures on all, and on the others alone.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from finetune._encoder_pairs import rows
+from finetune._encoder_entities_data import LABELS, Document, Span, Window, read, tags, windows
 from finetune._encoder_rerank import pad
 from retrieval import tagging
-from retrieval.encoder import Encoder, Tokens
+from retrieval.encoder import Encoder
 
 if TYPE_CHECKING:
     from finetune._encoder_model import AdapterModel
     from finetune._encoder_recipe import Recipe
 
-LABELS = ("Disease", "Chemical")
-TAGS = 2 * len(LABELS) + 1
-SELECTION_DOCUMENTS = 150
+# Whose rules: BC5CDR marks diseases and chemicals, the NCBI disease corpus diseases alone.
+STYLES = ("bc5cdr", "ncbi")
+# Share of each style's validation documents that chooses the step.
+SELECTION = 0.4
 SERVED_TOKENS = 256
 TRAINING_DATA = [
     {"name": "BioCreative V CDR (BC5CDR), training part", "licence": "public domain"},
@@ -39,102 +40,8 @@ NCBI_DATA = {
     "name": "NCBI disease corpus, training part",
     "licence": "public domain (US government work)",
 }
-Span = tuple[int, int, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """An annotated text.
-
-    Attributes:
-        text: what the spans refer to.
-        spans: (start, end, label), without overlaps.
-        complete: whether every label is annotated, or diseases only.
-    """
-
-    text: str
-    spans: tuple[Span, ...]
-    complete: bool
-
-
-@dataclass(frozen=True, eq=False)
-class Window:
-    """A stretch of a tokenised document.
-
-    Attributes:
-        item: tokens with [CLS] and [SEP].
-        shapes: the spelling class of each token, (tokens,).
-        inside: whether a token goes on a word, (tokens - 2,).
-        open: which tags the annotation leaves open, bool (tokens, TAGS).
-        document: number of the document.
-    """
-
-    item: Tokens
-    shapes: NDArray[np.int64]
-    inside: NDArray[np.bool_]
-    open: NDArray[np.bool_]
-    document: int
-
-
-def read(path: Path, *, complete: bool) -> list[Document]:
-    """Read documents with title, abstract and entities over `title + " " + abstract`."""
-    out = []
-    for row in rows(path):
-        spans: list[Span] = []
-        for start, end, _, kind, *_ in sorted(row["entities"], key=lambda e: (e[0], -e[1])):
-            if not spans or start >= spans[-1][1]:
-                spans.append((start, end, kind if kind in LABELS else LABELS[0]))
-        out.append(Document(f"{row['title']} {row['abstract']}", tuple(spans), complete))
-    return out
-
-
-def windows(
-    encoder: Encoder, documents: Iterable[Document], max_tokens: int, shift: int = 0
-) -> list[Window]:
-    """Cut documents into windows of up to `max_tokens`; `shift` moves the first cut."""
-    start, stop = encoder.special
-    out = []
-    for number, document in enumerate(documents):
-        item = encoder.tokenize([document.text], max_tokens=1 << 30)[0]
-        shapes, inside = tagging.features(encoder, document.text, item)
-        allowed = _open_tags(document, item.offsets[1:-1])
-        size = max_tokens - 2
-        cuts = [0, *range(size - shift if shift else size, len(inside), size), len(inside)]
-        for first, last in pairwise(cuts):
-            ids = item.ids[1:-1][first:last]
-            out.append(
-                Window(
-                    Tokens(
-                        (start, *ids, stop),
-                        (0,) * (len(ids) + 2),
-                        ((0, 0), *item.offsets[1:-1][first:last], (0, 0)),
-                    ),
-                    np.array([0, *shapes[first:last], 0]),
-                    inside[first:last],
-                    np.vstack([_all(), allowed[first:last], _all()]),
-                    number,
-                )
-            )
-    return out
-
-
-def _all() -> NDArray[np.bool_]:
-    return np.ones((1, TAGS), dtype=np.bool_)
-
-
-def _open_tags(document: Document, offsets: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
-    """Return the tags that the annotation leaves open, bool (tokens, TAGS)."""
-    out = np.zeros((len(offsets), TAGS), dtype=np.bool_)
-    out[:, 0] = True
-    if not document.complete:
-        out[:, 3:] = True
-    for start, end, label in document.spans:
-        tag = 1 + 2 * LABELS.index(label)
-        covered = [i for i, (s, e) in enumerate(offsets) if s < end and e > start]
-        for place, index in enumerate(covered):
-            out[index] = False
-            out[index, tag + (place > 0)] = True
-    return out
+VALIDATION_DATA = {"name": "the validation parts of the same corpora", "licence": "public domain"}
+log = logging.getLogger(__name__)
 
 
 class Entities:
@@ -147,19 +54,27 @@ class Entities:
         training: Sequence[Document],
         validation: Sequence[Document],
     ) -> None:
-        """Tokenise both parts; the first validation documents select, the others measure."""
+        """Keep both parts; the first validation documents of each style select."""
         self.recipe = recipe
         self.encoder = encoder
+        self.labels = labels(recipe)
+        self.styles = styles(recipe)
         self.final = bool(recipe.options.get("selected"))
         self.validations = 0
         self.training = [*training, *(validation if self.final else ())]
-        self.selection = list(validation[:SELECTION_DOCUMENTS])
-        self.measuring = list(validation[SELECTION_DOCUMENTS:])
+        self.validation = list(validation)
+        self.selection: list[Document] = []
+        self.measuring: list[Document] = []
+        for style in range(len(self.styles)):
+            own = [d for d in validation if d.style == style]
+            aside = round(SELECTION * len(own))
+            self.selection += own[:aside]
+            self.measuring += own[aside:]
 
     def batches(self, rng: np.random.Generator) -> list[list[Window]]:
         """Return an epoch's batches; each epoch cuts documents and hides tokens elsewhere."""
         shift = int(rng.integers(0, self.recipe.max_tokens // 2))
-        cut = windows(self.encoder, self.training, self.recipe.max_tokens, shift)
+        cut = windows(self.encoder, self.training, self.recipe.max_tokens, shift, self.labels)
         hidden = float(self.recipe.options.get("hide", 0))
         cut = [self._hide(window, hidden, rng) for window in cut]
         lengths = np.array([len(w.item.ids) for w in cut]) + rng.uniform(0, 16, size=len(cut))
@@ -197,29 +112,62 @@ class Entities:
         if self.final:
             self.validations += 1
             return float(self.validations)
-        return self.measure(model, self.selection)["f1"]
+        return float(np.mean(list(self.figures(model, self.selection).values())))
 
-    def measure(self, model: AdapterModel, documents: Sequence[Document]) -> dict[str, float]:
-        """Return strict-span precision, recall and F1, overall and of each label, in [0, 1]."""
-        found: list[set[Span]] = [set() for _ in documents]
-        cut = windows(self.encoder, documents, SERVED_TOKENS)
+    def resumed(self, validations: int) -> None:
+        """Take up the count of validations that an interrupted run has left."""
+        self.validations = validations
+
+    def figures(self, model: AdapterModel, documents: Sequence[Document]) -> dict[str, float]:
+        """Return the strict-span F1 of each style's labels, in [0, 1]."""
+        out: dict[str, float] = {}
+        for style, name in enumerate(self.styles):
+            own = [d for d in documents if d.style == style]
+            if own:
+                found = strict(self.marked(model, own), [set(d.spans) for d in own], self.labels)
+                judged = self.labels if own[0].complete else self.labels[:1]
+                out |= {f"{name} {n.lower()}".strip(): found[f"f1_{n.lower()}"] for n in judged}
+        log.info("%s", {name: round(value, 4) for name, value in out.items()})
+        return out
+
+    def marked(self, model: AdapterModel, documents: Sequence[Document]) -> list[set[Span]]:
+        """Return what the tagger marks in each document."""
+        found: list[list[tuple[int, int, str, float]]] = [[] for _ in documents]
+        cut = windows(self.encoder, documents, SERVED_TOKENS, labels=self.labels)
         cut.sort(key=lambda w: len(w.item.ids))
         for at in range(0, len(cut), 16):
             part = cut[at : at + 16]
             scores, _ = _scores(model, part)
             for row, window in enumerate(part):
                 n = len(window.inside)
-                spans = tagging.decode(
-                    scores[row, 1 : n + 1].numpy(), window.inside, window.item.offsets[1:-1], LABELS
-                )
-                found[window.document] |= {(s, e, label) for s, e, label, _ in spans}
-        return strict(found, [set(d.spans) for d in documents])
+                own, places = scores[row, 1 : n + 1].numpy(), window.item.offsets[1:-1]
+                found[window.document] += tagging.decode(own, window.inside, places, self.labels)
+        if self.recipe.options.get("consistent"):
+            found = [
+                tagging.consistent(d.text, sorted(spans))
+                for d, spans in zip(documents, found, strict=True)
+            ]
+        return [{(s, e, label) for s, e, label, _ in spans} for spans in found]
 
 
-def strict(found: Sequence[set[Span]], truth: Sequence[set[Span]]) -> dict[str, float]:
+def labels(recipe: Recipe) -> tuple[str, ...]:
+    """Return the names that a recipe's tagger gives, `options.labels`."""
+    return tuple(recipe.options.get("labels", LABELS))
+
+
+def styles(recipe: Recipe) -> tuple[str, ...]:
+    """Return whose rules a recipe's tagger learns; one without a name for data of one's own."""
+    if recipe.data is not None:
+        return ("",)
+    return STYLES if recipe.options.get("ncbi") else STYLES[:1]
+
+
+def strict(
+    found: Sequence[set[Span]], truth: Sequence[set[Span]], names: Sequence[str] = LABELS
+) -> dict[str, float]:
     """Return precision, recall and F1 of exact (start, end, label), overall and of each label."""
     out: dict[str, float] = {}
-    for label in (None, *LABELS):
+    for label in (None, *names):
         a = [{s for s in spans if label in (None, s[2])} for spans in found]
         b = [{s for s in spans if label in (None, s[2])} for spans in truth]
         hits = sum(len(x & y) for x, y in zip(a, b, strict=True))
@@ -232,29 +180,39 @@ def strict(found: Sequence[set[Span]], truth: Sequence[set[Span]]) -> dict[str, 
 
 
 def build(recipe: Recipe, encoder: Encoder, data: Path, cache: Path) -> Entities:
-    """Read the corpora from the data folder; `cache` is not used."""
-    training = read(data / "ner/bc5cdr_train.jsonl.gz", complete=True)
+    """Read the corpora from the data folder, or the recipe's own files; `cache` is not used."""
+    if recipe.data is not None:
+        names = labels(recipe)
+        own = (
+            read(data / path, labels=names) for path in (recipe.data.train, recipe.data.validation)
+        )
+        return Entities(encoder, recipe, *own)
+    training = read(data / "ner/bc5cdr_train.jsonl.gz")
+    validation = read(data / "ner/bc5cdr_validation.jsonl.gz")
     if recipe.options.get("ncbi"):
-        training += read(data / "ner/ncbi_disease_train.jsonl.gz", complete=False)
-    validation = read(data / "ner/bc5cdr_validation.jsonl.gz", complete=True)
+        folder = data / "ner"
+        training += read(folder / "ncbi_disease_train.jsonl.gz", complete=False, style=1)
+        validation += read(folder / "ncbi_disease_validation.jsonl.gz", complete=False, style=1)
     return Entities(encoder, recipe, training, validation)
 
 
 def head(recipe: Recipe, encoder: Encoder) -> dict[str, Any]:
     """Return the head's configuration."""
-    return {"kind": "tag", "width": encoder.width, "hidden": recipe.hidden, "tags": TAGS}
+    return {"kind": "tag", "width": encoder.width, "hidden": recipe.hidden,
+            "tags": tags(labels(recipe)), "styles": len(styles(recipe))}  # fmt: skip
 
 
 def card(model: AdapterModel, task: Entities, recipe: Recipe) -> dict[str, Any]:
     """Return what the card says of labels, input, data and results."""
-    data, results = list(TRAINING_DATA), _results(model, task, recipe)
-    if recipe.options.get("ncbi"):
-        data.append(NCBI_DATA)
+    public = [*TRAINING_DATA, *([NCBI_DATA] if recipe.options.get("ncbi") else ())]
     if task.final:
-        data.append({"name": "BC5CDR, validation part", "licence": "public domain"})
+        public.append(VALIDATION_DATA)
+    own = [{"name": "data of one's own", "licence": recipe.licence}]
     return {
-        "purpose": "Marks diseases and chemicals (drugs among them) in biomedical text.",
-        "labels": list(LABELS),
+        "purpose": f"Marks {' and '.join(name.lower() + 's' for name in task.labels)} in text.",
+        "labels": list(task.labels),
+        "styles": list(task.styles),
+        "consistent": bool(recipe.options.get("consistent")),
         "input": {
             "text": "abstracts and alike",
             "max_tokens": SERVED_TOKENS,
@@ -262,8 +220,8 @@ def card(model: AdapterModel, task: Entities, recipe: Recipe) -> dict[str, Any]:
         },
         "output": "character spans with the mean probability of their tags, in [0, 1]",
         "calibration": None,
-        "training_data": data,
-        "results": results,
+        "training_data": own if recipe.data is not None else public,
+        "results": _results(model, task, recipe),
     }
 
 
@@ -274,19 +232,21 @@ def _results(model: AdapterModel, task: Entities, recipe: Recipe) -> dict[str, A
         before = json.loads(path.read_text(encoding="utf-8"))["results"]
         note = "an adapter of the same recipe trained on the training part alone, on "
         return {**before, "measured_on": note + before["measured_on"]}
-    figures = task.measure(model, task.measuring)
+    parts = {"f1": task.validation, "f1_unseen": task.measuring}
+    figures = {name: task.figures(model, documents) for name, documents in parts.items()}
     return {
-        "metric": "strict-span precision, recall and F1",
-        "measured_on": f"{len(task.measuring)} BC5CDR validation documents that selected nothing; "
-        f"the first {len(task.selection)} chose the step",
-        **{key: round(value, 4) for key, value in figures.items()},
+        "metric": "F1 of strict spans by style and label",
+        "measured_on": f"all {len(task.validation)} validation documents (f1); the "
+        f"{len(task.measuring)} of them that did not choose the step (f1_unseen)",
+        **{part: {k: round(v, 4) for k, v in found.items()} for part, found in figures.items()},
     }
 
 
 def _scores(model: AdapterModel, batch: Sequence[Window]) -> tuple[Tensor, Tensor]:
-    """Return scores (windows, length, TAGS) and the mask (windows, length)."""
+    """Return scores (windows, length, tags) and the mask (windows, length)."""
     ids, mask, types = (t.to(model.device) for t in pad([window.item for window in batch]))
     shapes = torch.zeros_like(ids)
     for row, window in enumerate(batch):
         shapes[row, : len(window.shapes)] = torch.from_numpy(window.shapes)
-    return model.head(model.hidden(ids, mask, types), mask, shapes).cpu(), mask.cpu()
+    styles = torch.tensor([window.style for window in batch], device=ids.device)
+    return model.head(model.hidden(ids, mask, types), mask, shapes, styles).cpu(), mask.cpu()

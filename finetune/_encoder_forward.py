@@ -22,14 +22,16 @@ class TrainingBert(Bert):
 
     Attributes:
         first: the lowest block with an adapter.
+        dropout: share of each sublayer's output that is dropped, in [0, 1).
     """
 
     first: int = 0
+    dropout: float = 0.0
 
     @classmethod
-    def of(cls, bert: Bert, first: int) -> TrainingBert:
+    def of(cls, bert: Bert, first: int, dropout: float = 0.0) -> TrainingBert:
         """Return the same encoder for training."""
-        return cls(bert.weights, bert.layers, bert.heads, bert.epsilon, first)
+        return cls(bert.weights, bert.layers, bert.heads, bert.epsilon, first, dropout)
 
     def __call__(self, ids: Tensor, mask: Tensor, types: Tensor | None = None) -> Tensor:
         """Return the last hidden states, as `Bert` does."""
@@ -62,7 +64,13 @@ class TrainingBert(Bert):
         scores = (query * size**-0.5) @ key.transpose(2, 3)
         mixed = torch.softmax(scores + attend, dim=-1) @ value
         mixed = mixed.transpose(1, 2).reshape(batch, length, width)
-        mixed = self._linear(mixed, f"{at}attention.output.dense")
+        mixed = self._drop(self._linear(mixed, f"{at}attention.output.dense"))
         hidden = self._norm(hidden + mixed, f"{at}attention.output.LayerNorm")
         wide = functional.gelu(self._linear(hidden, f"{at}intermediate.dense"))
-        return self._norm(hidden + self._linear(wide, f"{at}output.dense"), f"{at}output.LayerNorm")
+        deep = self._drop(self._linear(wide, f"{at}output.dense"))
+        return self._norm(hidden + deep, f"{at}output.LayerNorm")
+
+    def _drop(self, hidden: Tensor) -> Tensor:
+        if not self.dropout or not torch.is_grad_enabled():
+            return hidden
+        return functional.dropout(hidden, self.dropout)

@@ -52,7 +52,10 @@ class AdapterModel(nn.Module):
         self.scale = recipe.alpha / recipe.rank
         self.plain = encoder.bert
         self.first = min(recipe.layers)
+        self.dropout = recipe.encoder_dropout
         self._step: Bert | None = None
+        # Real tokens that `hidden` has read; a tensor where the model is, so that a GPU need not wait.
+        self.seen = torch.zeros((), dtype=torch.int64)
 
     @property
     def device(self) -> torch.device:
@@ -61,6 +64,7 @@ class AdapterModel(nn.Module):
 
     def hidden(self, ids: Tensor, mask: Tensor, types: Tensor) -> Tensor:
         """Return last hidden states, float32 (batch, length, width)."""
+        self.seen = self.seen.to(mask.device) + mask.sum()
         if ids.device.type == "cpu":
             return self.training_pass()(ids, mask, types).float()
         with torch.autocast(ids.device.type, torch.bfloat16):
@@ -78,7 +82,9 @@ class AdapterModel(nn.Module):
         if not torch.is_grad_enabled():
             return self.merged()
         if self._step is None:
-            self._step = TrainingBert.of(self.merged(), self.first)
+            self._step = TrainingBert.of(
+                self.merged(), self.first, self.dropout if self.training else 0.0
+            )
         return self._step
 
     def forget_pass(self) -> None:
@@ -146,9 +152,19 @@ def modules(recipe: Recipe) -> str:
     return rf".*encoder\.layer\.({'|'.join(map(str, recipe.layers))}){_LINEAR}"
 
 
+def _told(recipe: Recipe) -> dict[str, Any]:
+    """Return a recipe for a card: what was set, with the names of data files but not their folders."""
+    found: dict[str, Any] = json.loads(recipe.model_dump_json())
+    if recipe.data is not None:
+        found["data"] = {part: Path(name).name for part, name in found["data"].items()}
+    return found
+
+
 def save(model: AdapterModel, recipe: Recipe, card: dict[str, Any], out: Path) -> None:
     """Write `adapter_model.safetensors` (float16) and `card.json` into the folder `out`."""
     from safetensors.torch import save_file
+
+    from finetune import cards
 
     folder = locate(recipe.encoder)
     path = out / "adapter_model.safetensors"
@@ -169,7 +185,8 @@ def save(model: AdapterModel, recipe: Recipe, card: dict[str, Any], out: Path) -
         },
         "head": model.head_config,
         **card,
-        "recipe": json.loads(recipe.model_dump_json()),
+        "recipe": _told(recipe),
+        "versions": cards.versions(),
         "sha256": files.sha256(path),
     }
     files.write_json(out / "card.json", full)

@@ -6,20 +6,23 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
+from finetune._recipe_common import Common, OwnData
 from retrieval.encoder import EMBEDDED
 from retrieval.errors import ConfigError
 
 RECIPES = Path(__file__).parent / "recipes"
 
 
-class Recipe(BaseModel):
+class Recipe(Common):
     """One training run. Unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    task: Literal["rerank", "entities", "embed"] = Field(description="What the adapter is to do.")
+    task: Literal["rerank", "entities", "embed", "support", "verdict"] = Field(
+        description="What the adapter is to do."
+    )
     name: str = Field(description="Name of the adapter: its folder in the weights.")
     encoder: str = Field(EMBEDDED, description="The base that the adapter sits on.")
     seed: int = Field(0, ge=0, description="Of sampling, order, initial weights and dropout.")
@@ -29,6 +32,13 @@ class Recipe(BaseModel):
     )
     alpha: int = Field(64, ge=1, description="LoRA's alpha; deltas are scaled by alpha / r.")
     dropout: float = Field(0.05, ge=0, lt=1, description="Dropout on LoRA's input.")
+    encoder_dropout: float = Field(
+        0.0, ge=0, lt=1, description="Dropout on the output of every sublayer of the encoder."
+    )
+    averaging: float = Field(
+        0.0, ge=0, lt=1,
+        description="Decay of the running mean of the weights that is validated and kept; 0 for none.",
+    )  # fmt: skip
     learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate of LoRA's matrices.")
     head_learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate of the head.")
     weight_decay: float = Field(0.01, ge=0, description="AdamW's decoupled weight decay.")
@@ -36,11 +46,17 @@ class Recipe(BaseModel):
     epochs: int = Field(1, ge=1, description="Passes over the training data.")
     batch_tokens: int = Field(4096, ge=256, description="Padded tokens a step.")
     max_tokens: int = Field(192, ge=16, le=512, description="Tokens that a text or pair is cut to.")
-    validate_every: int = Field(200, ge=1, description="Steps between validations and checkpoints.")
+    validate_every: int = Field(200, ge=1, description="Steps between validations.")
+    checkpoint_every: int | None = Field(
+        None, ge=1, description="Steps between checkpoints; by default validate_every."
+    )
     patience: int = Field(5, ge=1, description="Validations without gain before stopping early.")
     threads: int = Field(2, ge=0, description="CPU threads; 0 leaves it to torch.")
     hidden: int = Field(128, ge=8, description="Width of the head's inner layer.")
     options: dict[str, Any] = Field(default_factory=dict, description="The task's own options.")
+    data: OwnData | None = Field(
+        None, description="Files of your own instead of the public sets that the task reads."
+    )
 
 
 def load(name_or_path: str, changes: dict[str, Any] | None = None) -> Recipe:

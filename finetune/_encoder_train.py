@@ -1,38 +1,43 @@
 """The training loop of an encoder adapter: seeded, checkpointed, resumable, stopped early.
 
-A checkpoint is a folder that is written aside and renamed; training that was interrupted goes on
-from the newest one with the same order, dropout and optimiser as if it had never stopped.
+Training that was interrupted at any moment goes on from the newest whole checkpoint with the same
+order, dropout, optimiser and losses as if it had never stopped: on a CPU, to the last bit.
 Knows nothing of what the task is.
 """
 
 from __future__ import annotations
 
-import json
-import logging
-import shutil
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from finetune import _fingerprint, _resume, checkpoints, progress
+from finetune._recipe_common import ASIDE
+from finetune.progress import Meter, Report
 from retrieval import files
+from retrieval.encoder import locate
+from retrieval.errors import InputError
 
 if TYPE_CHECKING:
     from finetune._encoder_model import AdapterModel
     from finetune._encoder_recipe import Recipe
 
-log = logging.getLogger(__name__)
-Report = Callable[[int, int, float], None]
+# Keys of a recipe that may change between a run and its continuation: they don't alter a step.
+# What the data and the base hold counts by digest, not by where they lie.
+_FREE = {*ASIDE, "name", "encoder", "data", "threads", "checkpoint_every"}
 
 
 class Task(Protocol):
-    """What a task gives the loop."""
+    """What a task gives the loop.
+
+    A task that counts its validations has `resumed(validations)` too, which a run that goes on
+    calls with their number.
+    """
 
     def batches(self, rng: np.random.Generator) -> Sequence[Any]:
         """Return the batches of one epoch, in order."""
@@ -58,6 +63,7 @@ class State:
         stale: validations since then.
         history: (step, mean loss since the last validation, validation figure).
         done: whether the run has ended.
+        losses: of the steps since the last validation.
     """
 
     step: int = 0
@@ -66,6 +72,7 @@ class State:
     stale: int = 0
     history: tuple[tuple[int, float, float], ...] = ()
     done: bool = False
+    losses: tuple[float, ...] = ()
 
 
 def train(
@@ -74,7 +81,9 @@ def train(
     recipe: Recipe,
     run: Path,
     report: Report | None = None,
+    *,
     stop_after: int | None = None,
+    fresh: bool = False,
 ) -> State:
     """Train, leaving the best weights in `model`.
 
@@ -82,66 +91,166 @@ def train(
         model: fresh; its LoRA and head are trained.
         task: batches, loss and validation.
         recipe: schedule and seed.
-        run: folder of the checkpoints; training goes on from the newest one.
-        report: called with (step, steps, running loss).
+        run: folder of the checkpoints; training goes on from the newest whole one.
+        report: called after every step.
         stop_after: stop after this step as if interrupted, leaving its checkpoint.
+        fresh: remove the folder's checkpoints and begin anew.
 
     Returns:
         The final state.
+
+    Raises:
+        InputError: if there is nothing to train on.
+        TrainingError: if the loss is not finite, a checkpoint can't be written, or those in `run`
+            are damaged, of another training, or in use by another process.
     """
-    optimiser = torch.optim.AdamW(model.groups(recipe), weight_decay=recipe.weight_decay)
-    torch.manual_seed(recipe.seed)
-    epochs = [
-        task.batches(np.random.default_rng([recipe.seed, epoch])) for epoch in range(recipe.epochs)
-    ]
-    plan = [batch for epoch in epochs for batch in epoch]
-    state, best = _resume(run, model, optimiser)
-    losses: list[float] = []
-    started = time.monotonic()
-    while not state.done and state.step < len(plan):
-        if stop_after is not None and state.step >= stop_after:
-            return state
-        losses.append(
-            _step(model, task, optimiser, plan[state.step], _rate(recipe, state.step, len(plan)))
-        )
-        state = replace(state, step=state.step + 1)
-        if state.step % 25 == 0:
-            log.info("step %d/%d: loss %.3f", state.step, len(plan), np.mean(losses[-25:]))
-        if report is not None:
-            report(state.step, len(plan), float(np.mean(losses[-50:])))
-        last = state.step == len(plan)
-        if state.step % recipe.validate_every == 0 or last or state.step == stop_after:
-            state, best = _validate(model, task, recipe, state, best, float(np.mean(losses)))
-            losses.clear()
-            log.info(
-                "step %d/%d: %s, %.0f s",
-                state.step,
-                len(plan),
-                state.history[-1][1:],
-                time.monotonic() - started,
+    with checkpoints.held(run):
+        loop = _Loop(model, task, recipe, run)
+        loop.resume(fresh)
+        return loop.go(progress.together(progress.log_line(), report), stop_after)
+
+
+class _Loop:
+    """One training: what it is made of, and where it stands."""
+
+    def __init__(self, model: AdapterModel, task: Task, recipe: Recipe, run: Path) -> None:
+        self.model, self.task, self.recipe, self.run = model, task, recipe, run
+        data = _fingerprint.of(task)
+        self.optimiser = torch.optim.AdamW(model.groups(recipe), weight_decay=recipe.weight_decay)
+        torch.manual_seed(recipe.seed)
+        self.plan = [
+            batch
+            for epoch in range(recipe.epochs)
+            for batch in task.batches(np.random.default_rng([recipe.seed, epoch]))
+        ]
+        if not self.plan:
+            raise InputError("There is nothing to train on: the training data gave no batch.")
+        self.fingerprint = {
+            "recipe": recipe.model_dump(mode="json", exclude=_FREE),
+            "data": data,
+            "base": files.sha256(locate(recipe.encoder) / "model.safetensors"),
+            "steps": len(self.plan),
+        }
+        self.mean = _Mean(model, recipe.averaging)
+        self.state = State()
+        self.best: dict[str, Tensor] = {}
+
+    def go(self, report: Report, stop_after: int | None) -> State:
+        """Take the steps that are left."""
+        meter = Meter(len(self.plan), self.state.step)
+        while not self.state.done and self.state.step < len(self.plan):
+            if stop_after is not None and self.state.step >= stop_after:
+                return self.state
+            rate = _rate(self.recipe, self.state.step, len(self.plan))
+            meter.begin()
+            seen = int(self.model.seen)
+            loss = self._step(rate)
+            meter.end(loss, int(self.model.seen) - seen)
+            self.state = replace(
+                self.state, step=self.state.step + 1, losses=(*self.state.losses, loss)
             )
-            _checkpoint(run, model, optimiser, state, best)
-    model.restore(best)
-    return replace(state, done=True)
+            figure = self._validate() if self._due(self.recipe.validate_every) else None
+            every = self.recipe.checkpoint_every or self.recipe.validate_every
+            if self._due(every) or self.state.done or self.state.step == stop_after:
+                self._save()
+            report(meter.progress(self.state.step, self.recipe.learning_rate * rate, figure))
+        self.model.restore(self.best)
+        return replace(self.state, done=True)
+
+    def _due(self, every: int) -> bool:
+        return self.state.step % every == 0 or self.state.step == len(self.plan)
+
+    def _step(self, rate: float) -> float:
+        """Take a step; return its loss."""
+        model, number = self.model, self.state.step + 1
+        model.train()
+        model.forget_pass()
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["base"] * rate
+        loss = self.task.loss(model, self.plan[self.state.step])
+        value = float(loss.detach())
+        checkpoints.check_finite(value, self.run, "loss", number)
+        loss.backward()
+        trained = [p for p in model.parameters() if p.requires_grad]
+        norm = float(torch.nn.utils.clip_grad_norm_(trained, 1.0))
+        checkpoints.check_finite(norm, self.run, "gradient's norm", number)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        model.forget_pass()
+        self.mean.update(self.state.step)
+        return value
+
+    def _validate(self) -> float:
+        """Measure, and keep the weights if they are the best; return the figure."""
+        state = self.state
+        with self.mean:
+            self.model.eval()
+            with torch.inference_mode():
+                figure = self.task.validate(self.model)
+            history = (*state.history, (state.step, float(np.mean(state.losses)), figure))
+            state = replace(state, history=history, losses=())
+            if figure > state.best or not self.best:
+                self.best = {name: t.clone() for name, t in self.model.trainable().items()}
+                self.state = replace(state, best=figure, best_step=state.step, stale=0)
+            else:
+                stale = state.stale + 1
+                self.state = replace(state, stale=stale, done=stale >= self.recipe.patience)
+        return figure
+
+    def _save(self) -> None:
+        tensors = {f"now.{k}": v for k, v in self.model.trainable().items()}
+        tensors |= {f"best.{k}": v for k, v in self.best.items()}
+        tensors |= {f"mean.{index}": tensor for index, tensor in enumerate(self.mean.tensors)}
+        tensors |= _resume.pack_optimiser(self.optimiser) | _resume.pack_rng()
+        state = {**asdict(self.state), "fingerprint": self.fingerprint}
+        checkpoints.guarded_save(self.run, self.state.step, tensors, state)
+
+    def resume(self, fresh: bool) -> None:
+        """Put everything back as the newest whole checkpoint has it, if there is one."""
+        found = checkpoints.resume(self.run, self.fingerprint, fresh=fresh)
+        if found is None:
+            return
+        raw = {k: v for k, v in found.state.items() if k != "fingerprint"}
+        raw["history"] = tuple(tuple(entry) for entry in raw["history"])
+        self.state = State(**{**raw, "losses": tuple(raw["losses"])})
+        self.best = _resume.under(found.tensors, "best.")
+        self.model.restore(_resume.under(found.tensors, "now."))
+        for index, tensor in enumerate(self.mean.tensors):
+            tensor.copy_(found.tensors[f"mean.{index}"])
+        _resume.unpack_optimiser(self.optimiser, found.tensors)
+        _resume.unpack_rng(found.tensors)
+        if hasattr(self.task, "resumed"):
+            self.task.resumed(len(self.state.history))
 
 
-def _step(
-    model: AdapterModel, task: Task, optimiser: torch.optim.Optimizer, batch: Any, rate: float
-) -> float:
-    model.train()
-    model.forget_pass()
-    for group in optimiser.param_groups:
-        group["lr"] = group["base"] * rate
-    loss = task.loss(model, batch)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], 1.0)
-    optimiser.step()
-    optimiser.zero_grad(set_to_none=True)
-    model.forget_pass()
-    value = float(loss.detach())
-    if not np.isfinite(value):
-        raise FloatingPointError("The loss is not finite: lower the learning rate.")
-    return value
+class _Mean:
+    """The running mean of the trained weights (Polyak & Juditsky 1992); in force inside `with`."""
+
+    def __init__(self, model: AdapterModel, decay: float) -> None:
+        self.decay = decay
+        self.model = model
+        self.live = [p for p in model.parameters() if p.requires_grad] if decay else []
+        self.tensors = [p.detach().clone() for p in self.live]
+
+    def update(self, step: int) -> None:
+        """Take in the weights after a step; early steps, still far from the end, fade faster."""
+        decay = min(self.decay, (step + 1) / (step + 10))
+        with torch.no_grad():
+            for kept, now in zip(self.tensors, self.live, strict=True):
+                kept.lerp_(now.detach(), 1 - decay)
+
+    def _swap(self) -> None:
+        for kept, now in zip(self.tensors, self.live, strict=True):
+            held = now.detach().clone()
+            now.data.copy_(kept)
+            kept.copy_(held)
+        self.model.forget_pass()
+
+    def __enter__(self) -> None:
+        self._swap()
+
+    def __exit__(self, *failure: object) -> None:
+        self._swap()
 
 
 def _rate(recipe: Recipe, step: int, steps: int) -> float:
@@ -150,71 +259,3 @@ def _rate(recipe: Recipe, step: int, steps: int) -> float:
     if step < warm:
         return (step + 1) / warm
     return 0.05 + 0.95 * (steps - step) / max(1, steps - warm)
-
-
-def _validate(
-    model: AdapterModel,
-    task: Task,
-    recipe: Recipe,
-    state: State,
-    best: dict[str, Tensor],
-    loss: float,
-) -> tuple[State, dict[str, Tensor]]:
-    model.eval()
-    with torch.inference_mode():
-        figure = task.validate(model)
-    history = (*state.history, (state.step, loss, figure))
-    if figure > state.best or not best:
-        copy = {name: tensor.clone() for name, tensor in model.trainable().items()}
-        better = replace(state, best=figure, best_step=state.step, stale=0, history=history)
-        return better, copy
-    stale = state.stale + 1
-    return replace(state, stale=stale, history=history, done=stale >= recipe.patience), best
-
-
-def _checkpoint(
-    run: Path,
-    model: AdapterModel,
-    optimiser: torch.optim.Optimizer,
-    state: State,
-    best: dict[str, Tensor],
-) -> None:
-    target = run / f"step-{state.step:07d}"
-    if target.exists():
-        return
-    tensors = {f"now.{k}": v for k, v in model.trainable().items()}
-    tensors |= {f"best.{k}": v for k, v in best.items()}
-    for index, moments in optimiser.state_dict()["state"].items():
-        tensors |= {f"adam.{index}.{k}": v for k, v in moments.items()}
-    tensors["rng"] = torch.get_rng_state()
-    with files.atomic_folder(target) as folder:
-        save_file(
-            {k: v.contiguous().clone() for k, v in tensors.items()}, folder / "state.safetensors"
-        )
-        (folder / "state.json").write_text(json.dumps(asdict(state)), encoding="utf-8")
-    for old in sorted(run.glob("step-*"))[:-1]:
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _resume(
-    run: Path, model: AdapterModel, optimiser: torch.optim.Optimizer
-) -> tuple[State, dict[str, Tensor]]:
-    found = sorted(run.glob("step-*"))
-    if not found:
-        return State(), {}
-    raw = json.loads((found[-1] / "state.json").read_text(encoding="utf-8"))
-    raw["history"] = tuple(tuple(entry) for entry in raw["history"])
-    tensors = load_file(found[-1] / "state.safetensors")
-    model.restore(_under(tensors, "now."))
-    saved = optimiser.state_dict()
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in _under(tensors, "adam.").items():
-        index, _, key = name.partition(".")
-        moments.setdefault(int(index), {})[key] = tensor
-    optimiser.load_state_dict({"state": moments, "param_groups": saved["param_groups"]})
-    torch.set_rng_state(tensors["rng"])
-    return State(**raw), _under(tensors, "best.")
-
-
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

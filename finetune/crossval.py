@@ -1,5 +1,6 @@
-"""Cross-validate the query adapter: `python -m finetune.crossval retrieval`.
+"""Cross-validate an adapter: `python -m finetune.crossval retrieval|support|verdict`.
 
+The classifiers `support` and `verdict` are in `finetune._crossval_classes`; this is the query adapter.
 Queries that share a relevant document stay in one fold. An adapter is trained on the other folds'
 queries, and the fold's own queries are then searched over the whole collection, with and without it.
 Every fold's figures are written as they come, so that an interrupted run goes on. Knows nothing of
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 MODES: tuple[Mode, ...] = ("dense", "lexical", "fused")
 RESAMPLES = 2000
+FOLDS = {"retrieval": 3, "support": 5, "verdict": 10}
 log = logging.getLogger(__name__)
 
 
@@ -159,22 +161,31 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     from finetune import _encoder_recipe
 
-    recipe = _encoder_recipe.load(options.recipe)
+    named = options.recipe or ("embed" if options.what == "retrieval" else options.what)
+    recipe = _encoder_recipe.load(named)
     if options.data is None and "AUSCULT_DATA" not in os.environ:
         raise ConfigError("There is no data folder: give --data, or set AUSCULT_DATA.")
     data = options.data or Path(os.environ["AUSCULT_DATA"])
-    figures = retrieval(recipe, data, options.run, options.folds)
+    if options.what == "retrieval":
+        figures = retrieval(recipe, data, options.run, options.folds or FOLDS["retrieval"])
+    else:
+        if recipe.task != options.what:
+            raise ConfigError(f"{named!r} is a recipe for {recipe.task!r}, not {options.what!r}.")
+        from finetune import _crossval_classes
+
+        count = options.folds or FOLDS[options.what]
+        figures = _crossval_classes.run(recipe, data, options.run, count)
     sys.stdout.write(json.dumps(figures, indent=2) + "\n")
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m finetune.crossval", description=__doc__)
-    parser.add_argument("what", choices=["retrieval"], help="what is cross-validated")
-    parser.add_argument("--recipe", default="embed", help="recipe by name, or a YAML file")
+    parser.add_argument("what", choices=sorted(FOLDS), help="what is cross-validated")
+    parser.add_argument("--recipe", help="recipe by name, or a YAML file")
     parser.add_argument("--data", type=Path, help="data folder; by default AUSCULT_DATA")
     parser.add_argument("--run", type=Path, default=Path("runs"), help="checkpoints and caches")
-    parser.add_argument("--folds", type=int, default=3, help="how many folds; 3 by default")
+    parser.add_argument("--folds", type=int, help="how many folds")
     return parser
 
 

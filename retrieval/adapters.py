@@ -91,6 +91,7 @@ class Adapter:
             tensors = load(data)
             lora = {k: v for k, v in tensors.items() if not k.startswith("head.")}
             bert = encoder.bert.with_lora(lora, card["lora"]["alpha"] / card["lora"]["r"])
+            bert = _formed(bert, encoder.forms.get(task, ""))
         except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
             raise ModelError(
                 f"The adapter in {folder} can't be put on {encoder.identity} ({error}): "
@@ -98,6 +99,14 @@ class Adapter:
             ) from error
         head = {k.removeprefix("head."): v.float() for k, v in tensors.items() if k not in lora}
         return cls(card, bert, head)
+
+
+def _formed(bert: Bert, form: str) -> Bert:
+    if not form:
+        return bert
+    from retrieval import forms
+
+    return forms.convert(bert, form)
 
 
 def locate(name: str) -> Path:
@@ -236,21 +245,35 @@ class Tagger:
         """The adapter's card."""
         return self.adapter.card
 
-    def tag(self, texts: Sequence[str]) -> list[list[Entity]]:
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """The annotation rules that the adapter knows, the one for general use first."""
+        return tuple(self.card.get("styles", ()))
+
+    def tag(self, texts: Sequence[str], style: str = "") -> list[list[Entity]]:
         """Return each text's entities in reading order, without overlaps.
 
         Texts of any length are read in overlapping windows of 256 tokens; each token is judged in
-        the window where it stands nearest to the middle.
+        the window where it stands nearest to the middle. What a text names in one place is marked
+        in its other places too (`tagging.consistent`).
+
+        Args:
+            texts: texts of any length.
+            style: whose rules draw the borders, one of `styles`; by default, and where the adapter
+                doesn't know it, the first.
         """
         from retrieval import tagging
 
+        number = self.styles.index(style) if style in self.styles else 0
         whole = self.encoder.tokenize(texts, max_tokens=1 << 30)
         features = [self.features(text, item) for text, item in zip(texts, whole, strict=True)]
-        emissions = self._emissions(whole, [shapes for shapes, _ in features])
+        emissions = self._emissions(whole, [shapes for shapes, _ in features], number)
         labels = list(self.card["labels"])
         out = []
         for text, item, scores, (_, inside) in zip(texts, whole, emissions, features, strict=True):
             spans = tagging.decode(scores, inside, item.offsets[1:-1], labels)
+            if self.card.get("consistent"):
+                spans = tagging.consistent(text, spans)
             out.append([Entity(s, e, text[s:e], label, p) for s, e, label, p in spans])
         return out
 
@@ -261,7 +284,7 @@ class Tagger:
         return tagging.features(self.encoder, text, item)
 
     def _emissions(
-        self, whole: Sequence[Tokens], shapes: Sequence[NDArray[np.int64]]
+        self, whole: Sequence[Tokens], shapes: Sequence[NDArray[np.int64]], style: int = 0
     ) -> list[NDArray[np.float32]]:
         import torch
 
@@ -279,8 +302,9 @@ class Tagger:
         nearest = [np.full(len(item.ids) - 2, -1.0) for item in whole]
         for rows, hidden, mask in self.encoder.batches(windows, self.adapter.bert):
             given = [(0, *shapes[places[i][0]][places[i][1] : places[i][2]], 0) for i in rows]
+            manner = torch.full((len(rows),), style)
             with torch.inference_mode():
-                scores = self.head(hidden, mask, _fill(given, hidden.shape[1])).numpy()
+                scores = self.head(hidden, mask, _fill(given, hidden.shape[1]), manner).numpy()
             for row, i in enumerate(rows):
                 number, first, last = places[i]
                 inner = np.minimum(np.arange(last - first), np.arange(last - first)[::-1])

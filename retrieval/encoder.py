@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +65,7 @@ class Encoder:
         width: length of a vector.
         asker: the forward pass that makes queries' vectors where an adapter is merged in; else None.
         adapter: name and digest of that adapter, or "".
+        forms: the form (`retrieval.forms`) of the adapters of a task; all others have the base's.
     """
 
     identity: str
@@ -73,9 +74,17 @@ class Encoder:
     width: int
     asker: Bert | None = None
     adapter: str = ""
+    forms: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, name: str = EMBEDDED, *, adapter: str = "", bf16: bool | None = None) -> Encoder:
+    def load(
+        cls,
+        name: str = EMBEDDED,
+        *,
+        adapter: str = "",
+        bf16: bool | None = None,
+        forms: Mapping[str, str] | None = None,
+    ) -> Encoder:
         """Load an encoder from the embedded package, a folder, or the hub's local cache.
 
         Args:
@@ -84,6 +93,7 @@ class Encoder:
             adapter: a shipped adapter for queries ("embed"), or the path of an adapter's folder; "" for
                 the base's own vectors. A shipped one is left out where it sits on another base.
             bf16: compute in bfloat16; by default where the CPU multiplies it in hardware.
+            forms: forms for the adapters of single tasks, as `retrieval.forms.chosen` gives them.
 
         Raises:
             ModelError: if files are missing, the embedded weights have another digest, or the
@@ -128,8 +138,20 @@ class Encoder:
             bert=bert,
             tokenizer=tokenizer,
             width=int(config["hidden_size"]),
+            forms=dict(forms or {}),
         )
-        return _adapted(base, adapter, digest) if adapter else base
+        return base.asking_with(adapter) if adapter else base
+
+    def asking_with(self, adapter: str) -> Encoder:
+        """Return this encoder with another adapter for queries, all else shared.
+
+        Args:
+            adapter: as in `load`; a shipped one is left out where it sits on another base.
+
+        Raises:
+            ModelError: if the adapter is damaged, for another task, or of another base.
+        """
+        return _adapted(self, adapter, self.identity.rpartition("@")[2])
 
     def embed(
         self,
@@ -252,8 +274,8 @@ def _adapted(base: Encoder, name: str, digest: str) -> Encoder:
 
     folder = adapters.locate(name)
     card = adapters.read_card(folder)
-    if folder.parent == adapters.WEIGHTS and card["base"]["sha256"] != digest:
-        return base
+    if folder.parent == adapters.WEIGHTS and not card["base"]["sha256"].startswith(digest):
+        return replace(base, asker=None, adapter="")
     merged = adapters.Adapter.load(base, name, "embed").bert
     return replace(base, asker=merged, adapter=f"{card['name']}@{card['sha256'][:16]}")
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -84,3 +86,39 @@ def picture() -> Callable[[int], bytes]:
         return stream.getvalue()
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tiny_models() -> ModuleType:
+    """The maker of small chat models with random weights (`tests/tiny_models.py`)."""
+    import sys
+
+    path = Path(__file__).with_name("tiny_models.py")
+    spec = importlib.util.spec_from_file_location("tiny_models", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["tiny_models"] = module  # its dataclasses look themselves up there
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def tiny_chat(
+    tiny_models: ModuleType, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """Give the folder of a small chat model of a style; made once a session, not to be changed."""
+    made: dict[str, Path] = {}
+
+    def give(style: str) -> Path:
+        if style not in made:
+            made[style] = tiny_models.make(style, tmp_path_factory.mktemp(f"tiny_{style}"))
+        return made[style]
+
+    return give
+
+
+@pytest.fixture(scope="session")
+def tiny_image_chat(tiny_models: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small chat model that sees images; not to be changed."""
+    return tiny_models.make_image_text(tmp_path_factory.mktemp("tiny_image_chat"))

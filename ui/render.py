@@ -96,6 +96,7 @@ def answer(
         parts.append(_record(result.record, known=result.record in seen))
     sources = _sources(result)
     parts += [sources] if sources is not None else []
+    parts += [plain_text(notice, "dim") for notice in result.notices]
     parts += [Group(_steps(result), plain_text(NOTICE, "dim"))]
     spaced: list[RenderableType] = []
     for part in parts:

@@ -95,6 +95,7 @@ def turn(view: View, scene: Scene) -> str:
         parts.append(web_cards.record(record, words, folded=record in scene.seen))
     if answer is not None:
         parts += [_sources(answer, scene), _withheld(answer, words)]
+        parts += [f'<p class="au-quiet">{text(notice)}</p>' for notice in answer.notices]
         parts.append(web_cards.steps(answer, view.tools, words))
     state = "done" if view.over else "busy"
     return f'<article class="au-answer" data-state="{state}">{"".join(parts)}{"".join(panels)}</article>'

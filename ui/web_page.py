@@ -6,6 +6,7 @@ kept on any object that two pages share. Knows nothing of HTML fragments or of t
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import resources
@@ -15,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.components.chatbot import ComponentMessage
 
+from assistant.feedback import Said
 from assistant.session import Session
 from assistant.types import Attachment
-from ui import locales, web_html, web_images
+from ui import locales, web_feedback, web_html, web_images
 from ui.web_turn import Turn, View, accept_all
 from ui.web_uploads import Owners, browser_of
 
@@ -55,6 +57,8 @@ class Conversation:
         messages: the bubbles so far.
         pictures: image attachments by name, as data URIs.
         turn: the turn that is running, or None.
+        said: what was answered, by the place of its bubble.
+        rated: the place of the answer whose correction is being written, or -1.
     """
 
     browser: str
@@ -63,6 +67,8 @@ class Conversation:
     messages: list[Message] = field(default_factory=list)
     pictures: dict[str, str] = field(default_factory=dict)
     turn: Turn | None = None
+    said: dict[int, Said] = field(default_factory=dict)
+    rated: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +110,12 @@ def build(
             buttons=[],
             latex_delimiters=[],
             allow_file_downloads=False,
-            feedback_options=None,
+            feedback_options=["Like", "Dislike"],
             group_consecutive_messages=False,
             placeholder=_empty(words),
             examples=_examples(words),  # type: ignore[arg-type]
         )
+        panel = web_feedback.build(words)
         box = gr.MultimodalTextbox(
             elem_id="au-box",
             show_label=False,
@@ -131,6 +138,7 @@ def build(
         chat.example_select(handlers.example, [state], [chat, box, state], **quiet)
         box.stop(handlers.stop, [state], None, queue=False, **quiet)
         new.click(handlers.new, [state], [chat, box, state], **quiet)
+        web_feedback.connect(page, panel, (chat, state, new, box), assistant, on_bug, quiet)
     page.queue(default_concurrency_limit=CONCURRENCY, max_size=QUEUE, api_open=False)
     # Gradio looks for work a thousand times a second, which keeps an idle processor awake.
     page._queue.sleep_when_free = IDLE_S
@@ -269,12 +277,15 @@ class _Handlers:
         messages[asked] = _bubble(
             "user", web_html.question(message, _shown(conversation, attachments))
         )
+        stop = threading.Event()
         conversation.turn = Turn(
-            lambda: assistant.reply(session, message, attachments), self._on_bug
+            lambda: assistant.reply(session, message, attachments, stop), self._on_bug, stop
         )
         try:
             for view in conversation.turn.views():
                 messages[-1] = _bubble("assistant", web_html.turn(view, scene))
+                if view.answer is not None:
+                    conversation.said[len(messages) - 1] = web_feedback.said(assistant, session)
                 yield view
         finally:
             conversation.turn = None

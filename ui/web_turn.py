@@ -107,18 +107,19 @@ class Turn:
     Attributes:
         start: begins the turn and returns its events.
         on_bug: called with an unexpected error; returns the sentence for the reader.
+        stopping: set when the turn is given up; hand it to the turn so that its model stops too.
     """
 
     start: Callable[[], Iterator[events.Event]]
     on_bug: Callable[[BaseException], str]
-    _stop: threading.Event = field(default_factory=threading.Event)
+    stopping: threading.Event = field(default_factory=threading.Event)
     _queue: queue.SimpleQueue[events.Event | _Failed | None] = field(
         default_factory=queue.SimpleQueue
     )
 
     def stop(self) -> None:
         """Give the turn up: the next view says so, and the thread ends at its next event."""
-        self._stop.set()
+        self.stopping.set()
 
     def views(self) -> Iterator[View]:
         """Yield a view whenever something has changed, the last one when the turn is over."""
@@ -137,7 +138,7 @@ class Turn:
         """Take what arrives within one interval."""
         until = time.monotonic() + INTERVAL_S
         while not view.over:
-            if self._stop.is_set():
+            if self.stopping.is_set():
                 return replace(view, stopped=True, running="")
             left = until - time.monotonic()
             if left <= 0:
@@ -162,7 +163,7 @@ class Turn:
             try:
                 for event in stream:
                     self._queue.put(event)
-                    if self._stop.is_set():
+                    if self.stopping.is_set():
                         break
             finally:
                 close = getattr(stream, "close", None)

@@ -7,9 +7,10 @@ with `ABSTAIN:` says why there is no answer.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from assistant.models import _select
+from assistant.models import _select, _verdicts
 from assistant.models._plan import Plan
 from assistant.tools import ToolResult
 from assistant.types import Evidence
@@ -21,10 +22,19 @@ if TYPE_CHECKING:
 ABSTAIN = "ABSTAIN:"
 
 
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """An answer's text with keys, or `ABSTAIN: <reason>`; and what the reader should know of it."""
+
+    text: str
+    notice: str = ""
+
+
 def compose(
     plan: Plan, results: Sequence[ToolResult], errors: Sequence[str], resources: Resources
-) -> str:
-    """Return the answer's text with keys, or `ABSTAIN: <reason>`."""
+) -> Composed:
+    """Return the answer."""
+    notices: list[str] = []
     parts: list[str] = []
     reasons: list[str] = list(errors)
     for result in results:
@@ -38,9 +48,11 @@ def compose(
             reasons.append(chosen.reason)
         else:
             parts.append(" ".join(_keyed(quote.text, quote.key) for quote in chosen.quotes))
+            keys = [quote.key for quote in chosen.quotes]
+            notices.append(_verdicts.notice(result.found, result.evidence, keys, resources))
     if parts:
-        return "\n\n".join(parts)
-    return f"{ABSTAIN} {' '.join(reasons) or 'There is no question in the message.'}"
+        return Composed("\n\n".join(parts), " ".join(filter(None, notices)))
+    return Composed(f"{ABSTAIN} {' '.join(reasons) or 'There is no question in the message.'}")
 
 
 def _whole(item: Evidence) -> str:

@@ -59,7 +59,9 @@ class ExtractiveChatModel(BaseChatModel):
         else:
             found = [m.artifact for m in results if isinstance(m.artifact, ToolResult)]
             errors = [str(m.content) for m in results if m.artifact is None]
-            reply = AIMessage(content=_compose.compose(plan, found, errors, self.resources))
+            composed = _compose.compose(plan, found, errors, self.resources)
+            extra = {"notice": composed.notice} if composed.notice else {}
+            reply = AIMessage(content=composed.text, additional_kwargs=extra)
         return ChatResult(generations=[ChatGeneration(message=reply)])
 
 

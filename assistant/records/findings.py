@@ -7,11 +7,12 @@ one as historical, and everything in the family history as a relative's. Knows n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from assistant.records import lexicon
 from assistant.records.page import Owned, Page, Place
 from assistant.types import Assertion, Fact
+from retrieval.adapters import Entity
 
 _PLACE = (
     r"chest wall|abdominal|back|neck|shoulder|elbow|wrist|hand|finger|thumb|hip|thigh|knee|leg|calf|ankle|foot|heel|toe|arm|"
@@ -57,6 +58,9 @@ _FRAMES = {
 # Names that a longer phrase makes exact: "bone pain", "wound infection".
 _GENERIC = {"pain", "mass", "infection", "fracture", "swelling", "weakness", "numbness", "tenderness", "cancer", "discharge", "bleeding"}  # fmt: skip
 _REPORT = re.compile(r"(?: [\w/]+){0,3}:")
+# Below these the tagger is not taken at its word.
+_SURE = 0.8
+_SHORTEST_MARK = 4
 _VACCINE = re.compile(r"\b(?:vaccinat|immuni[sz])\w+ (?:against|for) (?:the )?\Z", re.I)
 _BARE_SURGERY = {"surgery", "repair", "biopsy", "replacement", "transplant", "resection", "release",
                  "implant", "graft", "transplantation"}  # fmt: skip
@@ -71,12 +75,13 @@ _LOOK_AFTER = re.compile(
 )
 
 
-def find(page: Page, taken: list[tuple[int, int]]) -> list[Fact]:
+def find(page: Page, taken: list[tuple[int, int]], marks: Sequence[Entity] = ()) -> list[Fact]:
     """Return problems and procedures in order of appearance.
 
     Args:
         page: the note.
         taken: spans that other facts own, in any order.
+        marks: what a tagger marks; diseases of which no word is owned yet become problems.
     """
     owned = Owned(len(page.text), taken)
     facts: list[Fact] = []
@@ -90,6 +95,7 @@ def find(page: Page, taken: list[tuple[int, int]]) -> list[Fact]:
     facts.extend(_by_shape(page, owned))
     for match in later:
         facts += _listed(page, owned, match)
+    facts.extend(_marked(page, owned, marks))
     return sorted(facts, key=lambda fact: fact.start)
 
 
@@ -126,6 +132,20 @@ def _by_shape(page: Page, owned: Owned) -> Iterator[Fact]:
             owned.add(start, end)
             entry = lexicon.Entry(" ".join(words.split()), ("acute",))
             yield _problem(page, start, end, entry)
+
+
+def _marked(page: Page, owned: Owned, marks: Sequence[Entity]) -> Iterator[Fact]:
+    """Yield conditions that neither a list nor their form tells, but a tagger that read widely."""
+    for mark in marks:
+        words = mark.text.lower()
+        if mark.type != "Disease" or mark.score < _SURE or len(words) < _SHORTEST_MARK:
+            continue
+        crosses = "\n" in mark.text or page.at(mark.start).end < mark.end
+        if crosses or owned.overlaps(mark.start, mark.end) or _in_title(page, mark.start):
+            continue
+        owned.add(mark.start, mark.end)
+        entry = lexicon.Entry(" ".join(words.split()), ("acute",))
+        yield _problem(page, mark.start, mark.end, entry)
 
 
 def _problem(page: Page, start: int, end: int, entry: lexicon.Entry) -> Fact:

@@ -8,23 +8,34 @@ of questions about the record.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from assistant.errors import AttachmentError
 from assistant.records.extract import facts
 from assistant.records.page import Page
 from assistant.types import Attachment, Record
+from retrieval.adapters import Entity
+
+# Marks the entities of texts, as `retrieval.adapters.Tagger.tag` does.
+Tag = Callable[[Sequence[str]], Sequence[Sequence[Entity]]]
 
 # Text of a record that is read; 5 MB is some 2,000 pages.
 MAX_BYTES = 5_000_000
 # Characters that a text may hold besides letters: more means that it is no text.
 _MAX_CONTROL_SHARE = 0.02
+# Characters of a note that a tagger reads too: some 40 pages, 10 s on one core.
+MAX_TAGGED = 120_000
 # Nesting of JSON that is followed; FHIR needs fewer than 12.
 MAX_DEPTH = 60
 
 
-def read_attachment(attachment: Attachment) -> Record:
+def read_attachment(attachment: Attachment, tag: Tag | None = None) -> Record:
     """Read an attachment of kind "record" by its format, text or json.
+
+    Args:
+        attachment: the upload.
+        tag: marks conditions that no word list knows in a plain note; None leaves them out.
 
     Raises:
         AttachmentError: if it is no record, empty, too large, binary or broken JSON.
@@ -35,15 +46,16 @@ def read_attachment(attachment: Attachment) -> Record:
         )
     if attachment.format == "json":
         return read_json(attachment.data, attachment.name)
-    return read_record(decode(attachment.data, attachment.name), attachment.name)
+    return read_record(decode(attachment.data, attachment.name), attachment.name, tag)
 
 
-def read_record(text: str, name: str) -> Record:
+def read_record(text: str, name: str, tag: Tag | None = None) -> Record:
     """Read a plain note.
 
     Args:
         text: the note; line ends of any system.
         name: the record's name, for display.
+        tag: marks conditions that no word list knows, in notes of up to `MAX_TAGGED` characters.
 
     Raises:
         AttachmentError: if the text is empty, binary or longer than 5 MB.
@@ -57,7 +69,8 @@ def read_record(text: str, name: str) -> Record:
     if control > max(2, _MAX_CONTROL_SHARE * len(text)):
         raise AttachmentError(f"{name} is not a text file: attach plain text or JSON.")
     page = Page(text)
-    return Record(name, text, page.sections, facts(page))
+    marks = tag([text])[0] if tag is not None and len(text) <= MAX_TAGGED else ()
+    return Record(name, text, page.sections, facts(page, marks))
 
 
 def decode(data: bytes, name: str) -> str:

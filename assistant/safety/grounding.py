@@ -22,6 +22,7 @@ from retrieval import sentences, words
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 
 KEY = re.compile(r"\[((?:[A-Z]\d+)(?:\s*[,;]\s*[A-Z]\d+)*)\]")
+_BEHIND = re.compile(r"([.!?])((?:\s*\[[A-Z]\d+(?:\s*[,;]\s*[A-Z]\d+)*\])+)")
 _NEGATION = re.compile(
     r"\b(no|not|never|without|neither|nor|cannot|can't|don't|doesn't|isn't|aren't|shouldn't|"
     r"avoid(?:ed|s)?|contraindicated|absence|lacks?|unlikely|denies|negative)\b",
@@ -42,9 +43,7 @@ class Written:
 def parse(text: str) -> list[Written]:
     """Split a model's text into sentences and the keys in brackets that follow them."""
     out: list[Written] = []
-    # A key may stand before or after the full stop: move it before, so that it stays with it.
-    moved = re.sub(r"([.!?])((?:\s*\[[A-Z]\d+(?:\s*[,;]\s*[A-Z]\d+)*\])+)", r"\2\1", text)
-    for sentence in sentences.split(moved):
+    for sentence in sentences.split(joined(text)):
         keys = [k.strip() for m in KEY.finditer(sentence.text) for k in re.split(r"[,;]", m[1])]
         plain = re.sub(r"\s+([.!?,;])", r"\1", re.sub(r"\s+", " ", KEY.sub("", sentence.text)))
         if any(c.isalnum() for c in plain):
@@ -52,6 +51,14 @@ def parse(text: str) -> list[Written]:
         elif keys and out:
             out[-1] = Written(out[-1].text, tuple(dict.fromkeys((*out[-1].keys, *keys))))
     return out
+
+
+def joined(text: str) -> str:
+    """Return a text of equal length in which keys behind a full stop stand before it.
+
+    A key may be written on either side; before it, it stays with its sentence.
+    """
+    return _BEHIND.sub(r"\2\1", text)
 
 
 def check(written: Written, evidence: Mapping[str, Evidence], embed: Embed) -> Claim:

@@ -7,11 +7,13 @@ they can hold its attachments without sharing anything.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from assistant.errors import ToolError
+from assistant.models import _prompting
 from assistant.types import Attachment, Evidence, EvidenceKind, Finding, Record
 
 if TYPE_CHECKING:
@@ -44,7 +46,8 @@ class ToolResult:
 class TurnContext:
     """What the tools of one turn share: the parts, the attachments, and the keys given out.
 
-    `resources.librarian` is the library of the conversation's user, `user`.
+    `resources.librarian` is the library of the conversation's user, `user`. `session` is the
+    conversation's id, and `stop` is set when the turn is given up.
     """
 
     resources: Resources
@@ -52,6 +55,8 @@ class TurnContext:
     question: str
     evidence: dict[str, Evidence] = field(default_factory=dict)
     user: str = ""
+    session: str = ""
+    stop: threading.Event = field(default_factory=threading.Event)
 
     def cite(self, evidence: Evidence) -> Evidence:
         """Give a piece of evidence its key and keep it for the grounding check.
@@ -89,10 +94,4 @@ class TurnContext:
 
 def render(evidence: Sequence[Evidence]) -> str:
     """Return evidence as the text that a chat model reads: keyed, fenced, one block each."""
-    blocks = [
-        f"[{item.key}] {item.title}"
-        + (f", {item.section}" if item.section else "")
-        + f"\n{item.text}"
-        for item in evidence
-    ]
-    return "\n\n".join(blocks) or "Nothing was found."
+    return _prompting.passages_text(evidence)

@@ -6,6 +6,7 @@ Dataset: JSON lines with question and, optionally,
     must      what a right answer holds: a list of lists, of each of which one text must occur
     must_not  texts that a right answer doesn't hold
     kind      "unanswerable" where abstaining is right
+    emergency whether the message needs the emergency notice (true or false)
 Solver: one turn of the assistant a question, in a session of its own. Scorer: a citation is valid if
 its passage is in the index and its quote stands there at the very place it names; a claim without
 citation counts as an invalid one. An abstention scores 0 in ROUGE-L and is never correct where the
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 from assistant.settings import Settings
 from evals import metrics, reading
-from evals.types import Dataset, Interval, Prediction, Progress
+from evals.types import Arm, Dataset, Figure, Interval, Prediction, Progress
 from retrieval.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,10 +36,11 @@ if TYPE_CHECKING:
 class AnswersTask:
     """Questions to the assistant."""
 
-    def __init__(self, settings: Settings, seed: int) -> None:
+    def __init__(self, settings: Settings, seed: int, arm: Arm) -> None:
         """Load nothing yet."""
         self.settings = settings
         self.seed = seed
+        self.arm = arm
 
     def load(self, data: Path | None, limit: int | None) -> Dataset:
         """Read questions; without `data`, our own over the starter library.
@@ -58,9 +60,11 @@ class AnswersTask:
     def solve(self, dataset: Dataset, progress: Progress) -> Iterator[Prediction]:
         """Yield the assistant's claims, and whether each citation holds."""
         from assistant.app import Assistant
+        from assistant.resources import Resources
         from assistant.session import Session
 
-        assistant = Assistant.create(self.settings)
+        parts = Resources(self.settings, adapters=self.arm.adapters)
+        assistant = Assistant(self.settings, parts)
         librarian = assistant.resources.librarian
         for number, sample in enumerate(dataset.samples, 1):
             session = Session.new()
@@ -72,6 +76,10 @@ class AnswersTask:
 
     def score(self, predictions: Sequence[Prediction]) -> dict[str, Interval]:
         """Return the figures with intervals over questions."""
+        return metrics.intervals(self.figures(predictions), self.seed)
+
+    def figures(self, predictions: Sequence[Prediction]) -> dict[str, Figure]:
+        """Return validity and support over claims, and the shares of questions."""
         checks = [
             [v for claim in p["claims"] for v in claim["valid"] or [False]] for p in predictions
         ]
@@ -79,37 +87,41 @@ class AnswersTask:
         support = _sums([[c["support"] for c in p["claims"]] for p in predictions])
         questions = range(len(predictions))
         out = {
-            "citation_validity": metrics.bootstrap(_ratio(citations), questions, self.seed),
-            "support": metrics.bootstrap(_ratio(support), questions, self.seed),
+            "citation_validity": Figure(metrics.ratio(citations), questions),
+            "support": Figure(metrics.ratio(support), questions),
         }
-        rouge = [_rouge(p) for p in predictions if p["references"]]
-        if rouge:
-            out["rouge_l"] = metrics.mean_interval(rouge, seed=self.seed)
         columns = {
+            "rouge_l": [_rouge(p) for p in predictions if p["references"]],
             "abstained": [float(p["abstained"]) for p in predictions],
             "correct": [float(_correct(p)) for p in predictions if p["must"]],
             "abstained_unanswerable": [
                 float(p["abstained"]) for p in predictions if p["kind"] == "unanswerable"
             ],
+            "red_flags": [
+                float(p["warned"] == p["emergency"])
+                for p in predictions
+                if p.get("emergency") is not None
+            ],
         }
-        for name, values in columns.items():
-            if values:
-                out[name] = metrics.mean_interval(values, seed=self.seed)
+        out |= {name: metrics.mean_figure(values) for name, values in columns.items() if values}
         return out
 
     def weights(self) -> Sequence[Path]:
         """Return the files of the encoder and its adapters."""
+        from assistant.serving import PARTS
         from retrieval import adapters, encoder
 
+        used = [self.arm.adapter(self.settings, slot) for slot in (*PARTS.values(), "chat")]
+        found = [adapters.WEIGHTS / name for name in used if name]  # a folder stays as it is
         return (
             encoder.locate(self.settings.encoder) / "model.safetensors",
-            *sorted(adapters.WEIGHTS.glob("*/adapter_model.safetensors")),
+            *sorted(path for f in found if (path := f / "adapter_model.safetensors").is_file()),
         )
 
 
-def build(settings: Settings, seed: int = 0) -> AnswersTask:
+def build(settings: Settings, seed: int = 0, arm: Arm | None = None) -> AnswersTask:
     """Return the task."""
-    return AnswersTask(settings, seed)
+    return AnswersTask(settings, seed, arm or Arm())
 
 
 def is_valid(citation: Citation, passages: Mapping[str, Passage]) -> bool:
@@ -144,16 +156,6 @@ def _rouge(prediction: Prediction) -> float:
     return max(metrics.rouge_l(said, reference) for reference in prediction["references"])
 
 
-def _ratio(pairs: NDArray[np.float64]) -> Any:
-    """Return a statistic: the sum of the first column by the sum of the second."""
-
-    def figure(rows: NDArray[np.int64]) -> float | None:
-        part, whole = pairs[rows].sum(0)
-        return float(part / whole) if whole else None
-
-    return figure
-
-
 def _sample(row: dict[str, Any], path: Path) -> dict[str, Any]:
     where = f"{path} line {row['_line']}"
     if not row["question"].strip():
@@ -168,10 +170,13 @@ def _sample(row: dict[str, Any], path: Path) -> dict[str, Any]:
         if not isinstance(flat, list) or not all(isinstance(text, str) for text in flat):
             name = "answer" if key == "references" else key
             raise InputError(f"{where}: {name!r} is no list of texts: mend it.")
+    if row.get("emergency") not in (None, True, False):
+        raise InputError(f"{where}: 'emergency' is neither true nor false: mend it.")
     return {
         "id": str(row.get("id", row["_line"])),
         "question": row["question"],
         "kind": str(row.get("kind", "")),
+        "emergency": row.get("emergency"),
         **lists,
     }
 
@@ -185,6 +190,7 @@ def _outcome(answer: Answer, librarian: Librarian) -> dict[str, Any]:
     return {
         "answer": answer.answer,
         "abstained": answer.abstained,
+        "warned": answer.emergency is not None,
         "reason": answer.reason,
         "claims": [
             {

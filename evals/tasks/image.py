@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from assistant.settings import Settings
 from evals import metrics, reading
-from evals.types import Dataset, Interval, Prediction, Progress
+from evals.types import Arm, Dataset, Figure, Interval, Prediction, Progress
 from retrieval.errors import InputError
 
 if TYPE_CHECKING:
@@ -77,6 +77,10 @@ class ImageTask:
 
     def score(self, predictions: Sequence[Prediction]) -> dict[str, Interval]:
         """Return the figures with intervals over patients, or films where none are named."""
+        return metrics.intervals(self.figures(predictions), self.seed)
+
+    def figures(self, predictions: Sequence[Prediction]) -> dict[str, Figure]:
+        """Return what the calls and the probabilities of the films that were not refused give."""
         truth = np.array([p["truth"] for p in predictions], dtype=np.bool_)
         refused = np.array([p["refused"] for p in predictions], dtype=np.bool_)
         scores = np.array([p["probability"] or 0.0 for p in predictions], dtype=np.float64)
@@ -103,7 +107,7 @@ class ImageTask:
             "ece": judged(metrics.ece),
             "refused": lambda rows: float(refused[rows].mean()),
         }
-        return {name: metrics.bootstrap(f, units, self.seed) for name, f in statistics.items()}
+        return {name: Figure(statistic, units) for name, statistic in statistics.items()}
 
     def weights(self) -> Sequence[Path]:
         """Return the files of the classifier and of the input gate."""
@@ -116,8 +120,9 @@ class ImageTask:
         )
 
 
-def build(settings: Settings, seed: int = 0) -> ImageTask:
-    """Return the task."""
+def build(settings: Settings, seed: int = 0, arm: Arm | None = None) -> ImageTask:
+    """Return the task; no adapter has a part in it."""
+    del arm
     return ImageTask(settings, seed)
 
 

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from assistant.settings import Settings
 from evals import metrics, reading
-from evals.types import Dataset, Interval, Prediction, Progress
+from evals.types import Arm, Dataset, Figure, Interval, Prediction, Progress
 from retrieval.errors import InputError
 
 if TYPE_CHECKING:
     from retrieval.encoder import Encoder
     from retrieval.index.store import Index
     from retrieval.search import Mode
+    from retrieval.types import Document
 
 DEPTH = 200  # passages asked for, so that 100 documents remain
 MODES: tuple[Mode, ...] = ("full", "fused", "dense", "lexical")
@@ -29,10 +30,12 @@ QRELS = ("test", "dev", "validation", "valid", "train")
 class RetrievalTask:
     """Queries against a collection."""
 
-    def __init__(self, settings: Settings, seed: int) -> None:
+    def __init__(self, settings: Settings, seed: int, arm: Arm) -> None:
         """Load nothing yet."""
         self.settings = settings
         self.seed = seed
+        self.asker = arm.adapter(settings, "embed")
+        self.reranker = arm.adapter(settings, "rerank")
 
     def load(self, data: Path | None, limit: int | None) -> Dataset:
         """Read queries and judgements; without `data`, our own questions.
@@ -72,9 +75,9 @@ class RetrievalTask:
         from retrieval.encoder import Encoder
         from retrieval.search import Searcher
 
-        encoder = Encoder.load(self.settings.encoder, adapter=self.settings.embed_adapter)
+        encoder = Encoder.load(self.settings.encoder, adapter=self.asker)
         index = self._index(dataset, encoder, progress)
-        searcher = Searcher([index], encoder, PairScorer.load(encoder))
+        searcher = Searcher([index], encoder, PairScorer.load(encoder, self.reranker))
         for number, sample in enumerate(dataset.samples, 1):
             prediction: Prediction = {**sample}
             for mode in MODES:
@@ -89,6 +92,10 @@ class RetrievalTask:
             yield prediction
 
     def score(self, predictions: Sequence[Prediction]) -> dict[str, Interval]:
+        """Return the figures with intervals over queries."""
+        return metrics.intervals(self.figures(predictions), self.seed)
+
+    def figures(self, predictions: Sequence[Prediction]) -> dict[str, Figure]:
         """Return the means over queries; a query that finds nothing counts 0."""
         columns: dict[str, list[float]] = {"ndcg@10": [], "recall@100": [], "mrr@10": []}
         columns |= {f"ndcg@10_{mode}": [] for mode in ("dense", "lexical", "fused")}
@@ -99,19 +106,17 @@ class RetrievalTask:
             columns["mrr@10"].append(metrics.mrr(p["full"], relevant, 10))
             for mode in ("dense", "lexical", "fused"):
                 columns[f"ndcg@10_{mode}"].append(metrics.ndcg(p[mode], relevant, 10))
-        return {
-            name: metrics.mean_interval(values, seed=self.seed) for name, values in columns.items()
-        }
+        return {name: metrics.mean_figure(values) for name, values in columns.items()}
 
     def weights(self) -> Sequence[Path]:
         """Return the files of the encoder, its query adapter and the reranker."""
         from retrieval import adapters, encoder
 
-        asker = self.settings.embed_adapter
+        asker = self.asker
         return (
             encoder.locate(self.settings.encoder) / "model.safetensors",
             *((adapters.locate(asker) / "adapter_model.safetensors",) if asker else ()),
-            adapters.locate("rerank") / "adapter_model.safetensors",
+            adapters.locate(self.reranker) / "adapter_model.safetensors",
         )
 
     def _index(self, dataset: Dataset, encoder: Encoder, progress: Progress) -> Index:
@@ -124,23 +129,30 @@ class RetrievalTask:
 
         corpus = dataset.extra.get("corpus")
         if corpus is None:
-            documents, name = iter(starter.documents()), "starter-library"
+            own = starter.documents()
+            documents, name = iter(own), f"starter-{_content(own)}"
         else:
             read = load("retrieval.sources", "beir").build().read(dataset.extra["folder"])
             documents = (item for item in read if isinstance(item, Document))
             name = files.sha256(corpus)[:16]
         folder = self.settings.state_dir / "evals" / name
         try:
-            if corpus is not None:
-                return Index.open(folder, encoder)
+            return Index.open(folder, encoder)
         except IndexError_:
             pass  # Not there yet, or of another encoder: built below.
         return Index.build(folder, documents, encoder, progress)
 
 
-def build(settings: Settings, seed: int = 0) -> RetrievalTask:
+def build(settings: Settings, seed: int = 0, arm: Arm | None = None) -> RetrievalTask:
     """Return the task."""
-    return RetrievalTask(settings, seed)
+    return RetrievalTask(settings, seed, arm or Arm())
+
+
+def _content(documents: Sequence[Document]) -> str:
+    """Return a short digest of documents, so that an index of older ones is not taken for theirs."""
+    from hashlib import sha256
+
+    return sha256("".join(map(repr, documents)).encode()).hexdigest()[:16]
 
 
 def _one(folder: Path, name: str) -> Path:

@@ -74,8 +74,9 @@ def test_an_attachment_that_is_absent_is_named_with_those_there_are(
 
 def test_the_model_reads_keyed_blocks() -> None:
     item = Evidence("S1", "passage", "The text.", "d", "Gout", "Source", section="Causes")
-    assert render([item]) == "[S1] Gout, Causes\nThe text."
-    assert render([item, item]).count("\n\n") == 1
+    block = '<passage key="S1">\n[S1] Gout, Causes\nThe text.\n</passage>'
+    assert render([item]).endswith(f"\n{block}")
+    assert render([item, item]).count(block) == 2
     assert render([]) == "Nothing was found."
 
 

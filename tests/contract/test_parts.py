@@ -112,9 +112,9 @@ def test_a_chat_model_builds_or_says_what_it_needs(resources: Resources, name: s
 @pytest.mark.parametrize("name", TASKS)
 def test_a_task_is_dataset_solver_and_scorer(name: str) -> None:
     module = plugins.load("evals.tasks", name)
-    assert list(inspect.signature(module.build).parameters) == ["settings", "seed"]
+    assert list(inspect.signature(module.build).parameters) == ["settings", "seed", "arm"]
     task = module.build(Settings(), 0)
-    for method in ("load", "solve", "score", "weights"):
+    for method in ("load", "solve", "score", "figures", "weights"):
         assert callable(getattr(task, method))
         assert inspect.getdoc(getattr(type(task), method))
     assert "Dataset" in (module.__doc__ or "")

@@ -63,7 +63,7 @@ def beir(folder: Path, *, zipped: bool = False, qrels: str | None = None) -> Pat
 
 
 def test_tasks_are_found_without_importing() -> None:
-    assert runner.names() == ["answers", "image", "ner", "retrieval"]
+    assert {"answers", "image", "ner", "qa", "retrieval"} <= set(runner.names())
     with pytest.raises(ConfigError, match="Did you mean 'retrieval'"):
         plugins.load(runner.PACKAGE, "retreival")
 

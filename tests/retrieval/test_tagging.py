@@ -44,3 +44,53 @@ def test_neighbours_of_one_type_stay_apart() -> None:
     found = tagging.decode(given, np.zeros(2, bool), [(0, 4), (5, 9)], LABELS)
     assert [(s, e) for s, e, _, _ in found] == [(0, 4), (5, 9)]
     assert tagging.decode(scores().reshape(0, 5), np.zeros(0, bool), [], LABELS) == []
+
+
+def marked(text: str, *given: tuple[str, str]) -> list[tuple[int, int, str, float]]:
+    """Return spans of the first place of each word given."""
+    return [(text.index(w), text.index(w) + len(w), label, 0.9) for w, label in given]
+
+
+def named(text: str, spans: list[tuple[int, int, str, float]]) -> list[tuple[str, str]]:
+    return [(text[start:end], label) for start, end, label, _ in spans]
+
+
+def test_an_abbreviation_in_brackets_stands_for_the_entity_before_it() -> None:
+    text = "Acute kidney injury (AKI) is common. AKI was seen in ten (TEN) patients; aki is a word."
+    found = tagging.consistent(text, marked(text, ("Acute kidney injury", "Disease")))
+    assert named(text, found) == [
+        ("Acute kidney injury", "Disease"), ("AKI", "Disease"), ("AKI", "Disease")
+    ]  # fmt: skip
+
+
+def test_a_name_is_marked_in_all_its_places_unless_most_are_not() -> None:
+    text = "Gout hurts. In gout, pain is bad; gouty is another word. Pain, pain and pain."
+    found = tagging.consistent(text, marked(text, ("Gout", "Disease"), ("pain", "Disease")))
+    assert named(text, found) == [("Gout", "Disease"), ("gout", "Disease"), ("pain", "Disease")]
+
+
+def test_doubted_spans_are_dropped_where_the_text_does_not_bear_them_out() -> None:
+    text = "Rest helps. A rest is short; to rest is good. Gout hurts."
+    spans = [(0, 4, "Disease", 0.8), (46, 50, "Disease", 0.7)]
+    assert named(text, tagging.consistent(text, spans)) == [("Gout", "Disease")]
+    assert tagging.consistent(text, [(46, 50, "Disease", 0.5)]) == []
+
+
+def test_a_name_has_one_label_in_a_text_that_of_its_long_form_first() -> None:
+    text = "Contrast nephropathy (CIN) came. CIN and CIN went; lead, lead and lead stayed."
+    at = [i for i in range(len(text)) if text.startswith("CIN", i)]
+    lead = [i for i in range(len(text)) if text.startswith("lead", i)]
+    spans = [
+        (0, 20, "Disease", 0.9), *((i, i + 3, "Chemical", 0.95) for i in at),
+        (lead[0], lead[0] + 4, "Chemical", 0.9), (lead[1], lead[1] + 4, "Chemical", 0.9),
+        (lead[2], lead[2] + 4, "Disease", 0.9),
+    ]  # fmt: skip
+    labels = [label for _, _, label, _ in tagging.consistent(text, spans)]
+    assert labels == ["Disease"] * 4 + ["Chemical"] * 3
+
+
+def test_nothing_is_added_over_or_inside_another_entity() -> None:
+    text = "Lithium and lithium carbonate: lithium-induced."
+    spans = marked(text, ("Lithium", "Chemical"), ("lithium carbonate", "Chemical"))
+    assert tagging.consistent(text, spans) == spans
+    assert tagging.consistent("", []) == []

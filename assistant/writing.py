@@ -1,0 +1,111 @@
+"""Turns what a chat model writes into checked claims, sentence by sentence and as early as can be.
+
+A sentence is checked once the next one has begun, since its keys may follow its full stop; what was
+not streamed is checked at the end. No sentence leaves without its check. Knows nothing of models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from assistant.events import ClaimChecked, Event, Token
+from assistant.safety import grounding
+from assistant.tools import PREFIXES
+from assistant.types import Claim
+from retrieval import sentences
+
+if TYPE_CHECKING:
+    from assistant.tools import TurnContext
+
+ABSTAIN = "ABSTAIN:"
+
+
+@dataclass(slots=True)
+class Writer:
+    """Checks the text of one turn; used by one thread.
+
+    Attributes:
+        context: the turn, with the evidence that its tools have given.
+        claims: sentences that passed the check, in order, with keys renumbered by first use.
+        withheld: sentences that didn't.
+        reason: why the model abstained, or "".
+    """
+
+    context: TurnContext
+    claims: list[Claim] = field(default_factory=list)
+    withheld: list[str] = field(default_factory=list)
+    reason: str = ""
+    _keys: dict[str, str] = field(default_factory=dict)
+    _done: str = ""
+    _rest: str = ""
+
+    def feed(self, text: str) -> Iterator[Event]:
+        """Take a piece of the text and yield the events of the sentences that it completes."""
+        self._rest += text
+        if not self.context.evidence or _may_abstain(self._done + self._rest):
+            return
+        joined = grounding.joined(self._rest)
+        spans = sentences.split(joined)
+        # A bracket may be the beginning of the keys of the sentence before.
+        if len(spans) < 2 or not spans[-1].text[:1].isalnum():
+            return
+        cut = spans[-1].start
+        # Joining only moves keys inside what stands before the last sentence: lengths are equal.
+        self._done += self._rest[:cut]
+        complete, self._rest = joined[:cut], self._rest[cut:]
+        yield from self._check(complete)
+
+    def called(self) -> None:
+        """Forget unfinished text: the message turned out to call a tool."""
+        self._done = self._rest = ""
+
+    def finish(self, text: str) -> Iterator[Event]:
+        """Check what is left of the whole text and yield its events."""
+        left = text[len(self._done) :] if text.startswith(self._done) else text
+        if text.strip().upper().startswith(ABSTAIN):
+            self.reason = text.strip()[len(ABSTAIN) :].strip().partition("\n")[0]
+            return
+        yield from self._check(left)
+        if self.withheld and not self.claims:
+            self.reason = "Nothing that the chat model wrote is supported by the evidence found."
+
+    def _check(self, text: str) -> Iterator[Event]:
+        resources = self.context.resources
+        shown = {claim.text for claim in self.claims}
+        for written in grounding.parse(text):
+            if written.text in shown:
+                continue
+            claim = grounding.check(written, self.context.evidence, resources.encoder.embed)
+            passed = claim.support >= resources.settings.support_threshold
+            if not (claim.citations and passed):
+                self.withheld.append(claim.text)
+                yield ClaimChecked(claim, shown=False)
+                continue
+            claim = self._renumbered(claim)
+            self.claims.append(claim)
+            yield ClaimChecked(claim, shown=True)
+            yield Token(marked(claim) + " ")
+
+    def _renumbered(self, claim: Claim) -> Claim:
+        """Number the keys by first use, so that a reader meets S1 before S2."""
+        citations = []
+        for citation in claim.citations:
+            if citation.key not in self._keys:
+                prefix = PREFIXES[self.context.evidence[citation.key].kind]
+                number = 1 + sum(new.startswith(prefix) for new in self._keys.values())
+                self._keys[citation.key] = f"{prefix}{number}"
+            citations.append(replace(citation, key=self._keys[citation.key]))
+        return replace(claim, citations=tuple(citations))
+
+
+def marked(claim: Claim) -> str:
+    """Return a claim's sentence followed by the keys of its citations."""
+    return f"{claim.text} [{', '.join(c.key for c in claim.citations)}]"
+
+
+def _may_abstain(text: str) -> bool:
+    """Whether a text is, or may yet become, an abstention."""
+    begun = text.lstrip().upper()
+    return begun.startswith(ABSTAIN) or ABSTAIN.startswith(begun)

@@ -1,0 +1,130 @@
+"""The first stage of `support` and `verdict`: one comparer of claims with texts, trained once.
+
+Its weights are kept in the run's folder under a digest of its recipe, and both tasks and every fold
+of a cross-validation start from them. With data of one's own a task starts from a trained adapter
+instead. Knows nothing of either task.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from finetune import _encoder_classes as classes
+from finetune import _encoder_classes_sources as sources
+from retrieval import adapters, files
+from retrieval.encoder import Encoder
+from retrieval.errors import ConfigError, ModelError
+
+if TYPE_CHECKING:
+    from finetune._encoder_model import AdapterModel
+    from finetune._encoder_recipe import Recipe
+
+TRAINING_DATA = [
+    {"name": "Evidence Inference 2.0 (training part)", "licence": "MIT"},
+    {"name": "Abstracts of open trials (PubMed Central)", "licence": "CC BY, CC0; one CC BY-SA"},
+    {"name": "SciFact's corpus, without the abstracts that claims cite", "licence": "ODC-By 1.0"},
+    {"name": "BioASQ tasks 7B to 10B (answers and snippets)", "licence": "CC BY 2.5"},
+]
+
+
+def recipe_of(recipe: Recipe) -> Recipe:
+    """Return the first stage's recipe: the task's own with what its options say under "first".
+
+    Raises:
+        ConfigError: if a key under "first" is none of a recipe's.
+    """
+    changes = dict(recipe.options.get("first", {}))
+    unknown = sorted(set(changes) - set(type(recipe).model_fields))
+    if unknown:
+        raise ConfigError(f"options.first has an unknown key {unknown[0]!r}: see --explain.")
+    kept = {
+        key: getattr(recipe, key)
+        for key in ("encoder", "seed", "rank", "layers", "alpha", "dropout", "hidden", "threads")
+    }
+    return type(recipe)(**{"task": "support", "name": "comparer", **kept, **changes})
+
+
+def trained(
+    model: AdapterModel, recipe: Recipe, encoder: Encoder, data: Path, run: Path, report: Any = None
+) -> dict[str, Tensor]:
+    """Train the comparer in `model`, or read it where an earlier run left it.
+
+    Args:
+        model: fresh, of the task's recipe.
+        recipe: the task's.
+        encoder: the base.
+        data: the data folder.
+        run: folder of checkpoints, where the result is kept too.
+        report: called after every step.
+
+    Returns:
+        The trained tensors, which `model` holds too.
+    """
+    from finetune import _encoder_train as training
+    from finetune import _fingerprint
+
+    spec = recipe_of(recipe)
+    digest = _fingerprint.of(spec.model_dump(mode="json", exclude={"name", "threads"}))[:12]
+    kept = run / f"comparer-{digest}.safetensors"
+    if not kept.is_file():
+        made = sources.examples(
+            data, spec.seed, int(spec.options["sentences"]), sources.kept_back(data),
+            spec.options["share"],
+        )  # fmt: skip
+        _begin(model, str(spec.options.get("start", "")))
+        frozen = int(spec.options.get("frozen", 0))
+        classes.freeze(model, frozen)
+        task = classes.Classes(encoder, spec, made)
+        training.train(model, task, spec, run / f"comparer-{digest}", report)
+        run.mkdir(parents=True, exist_ok=True)
+        with files.atomic_path(kept) as temporary:
+            save_file({k: v.contiguous().clone() for k, v in model.trainable().items()}, temporary)
+    try:
+        tensors = load_file(kept)
+    except SafetensorError as error:
+        raise ModelError(f"{kept} is damaged ({error}): remove it and train again.") from error
+    model.restore(tensors)
+    return tensors
+
+
+def _begin(model: AdapterModel, name: str) -> None:
+    """Take over what fits of another task's adapter: one that reads pairs need not learn that anew.
+
+    Raises:
+        ConfigError: if its LoRA has another shape.
+    """
+    if not name:
+        return
+    own = model.trainable()
+    given = load_file(adapters.locate(name) / "adapter_model.safetensors")
+    fits = {k: t.float() for k, t in given.items() if k in own and own[k].shape == t.shape}
+    if not any("lora_A" in key for key in fits):
+        raise ConfigError(
+            f"The adapter {name!r} has another rank or other blocks than the recipe: change "
+            "rank, or leave options.first.options.start empty."
+        )
+    model.restore({**own, **fits})
+
+
+def shipped(model: AdapterModel, recipe: Recipe, name: str) -> None:
+    """Start from a trained adapter of the same task and shape.
+
+    Raises:
+        ModelError: if it is missing, or of another rank, blocks or head.
+    """
+    folder = adapters.locate(name)
+    try:
+        model.restore(load_file(folder / "adapter_model.safetensors"))
+    except (SafetensorError, RuntimeError, KeyError) as error:
+        raise ModelError(
+            f"The adapter in {folder} has another shape than the recipe {recipe.name!r}: give its "
+            "rank, layers and hidden, or another options.start."
+        ) from error
+    with torch.no_grad():
+        model.forget_pass()

@@ -1,0 +1,64 @@
+"""The verdict's own pairs: PubMedQA's questions over their abstracts without the conclusion.
+
+Each question stands over the chosen sentences of its abstract, and in training also over the
+conclusion that its authors drew. Knows nothing of training.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from finetune import _encoder_classes_cards as cards
+from finetune import _encoder_pairs as pairs
+from finetune._encoder_classes import Classes, head
+from finetune._encoder_classes_cards import prepare
+from finetune._encoder_classes_sources import Example
+from retrieval import _claims
+from retrieval.encoder import Encoder
+
+if TYPE_CHECKING:
+    from finetune._encoder_model import AdapterModel
+    from finetune._encoder_recipe import Recipe
+
+__all__ = ["LABELS", "build", "card", "head", "own", "prepare", "taught"]
+LABELS = ("yes", "no", "maybe")
+
+
+def own(recipe: Recipe, data: Path) -> list[Example]:
+    """Return one pair a question, as it is judged when served."""
+    count = int(recipe.options["sentences"])
+    out = []
+    for row in pairs.rows(data / "qa/pubmedqa_train.jsonl.gz"):
+        text = _claims.labelled(row["contexts"])
+        label = LABELS.index(row["final_decision"])
+        chosen = _claims.choose(row["question"], text, count)
+        out.append(Example(row["question"], chosen, label, str(row["pmid"])))
+    return out
+
+
+def taught(recipe: Recipe, data: Path, examples: list[Example]) -> list[Example]:
+    """Return what to train on where these pairs may be: themselves, and their conclusions."""
+    allowed = {e.group for e in examples}
+    weight = float(recipe.options.get("conclusions", 0.5))
+    out = list(examples)
+    for row in pairs.rows(data / "qa/pubmedqa_train.jsonl.gz"):
+        if str(row["pmid"]) in allowed and weight:
+            label = LABELS.index(row["final_decision"])
+            chosen = _claims.choose(row["question"], row["long_answer"], 3)
+            out.append(Example(row["question"], chosen, label, str(row["pmid"]), weight))
+    return out
+
+
+def build(recipe: Recipe, encoder: Encoder, data: Path | None, run: Path) -> Classes:
+    """Return the task on all of its pairs, or on the files that the recipe names."""
+    return cards.build(recipe, encoder, data, run, LABELS)
+
+
+def card(model: AdapterModel, task: Classes, recipe: Recipe) -> dict[str, Any]:
+    """Return what the card says of data, input, calibration and results."""
+    return {
+        "purpose": "Answers a yes/no question from an abstract: yes, no or maybe.",
+        **cards.card(model, task, recipe, LABELS),
+        "output": "probabilities of yes, no and maybe",
+    }
