@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune._softmax import minimise
+
 PENALTY = 1.0 / 3.0
 LEAST = 2
 
@@ -41,8 +43,6 @@ class WordModel:
         cls, pairs: Sequence[tuple[str, str]], truth: NDArray[np.int64], classes: int
     ) -> WordModel:
         """Fit on pairs of texts and their classes."""
-        from scipy.optimize import minimize
-
         bags = [_terms(*pair) for pair in pairs]
         spread = Counter(term for bag in bags for term in bag)
         known = sorted(term for term, count in spread.items() if count >= LEAST)
@@ -50,21 +50,8 @@ class WordModel:
         counts = np.array([spread[term] for term in known], dtype=np.float64)
         rarity = np.log((1 + len(bags)) / (1 + counts)) + 1
         matrix = _matrix(bags, places, rarity)
-        wanted = np.eye(classes)[truth]
-        shape = (matrix.shape[1], classes)
-
-        def cost(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            weights = flat.reshape(shape)
-            log = _normal(matrix @ weights)
-            slope = matrix.T @ (np.exp(log) - wanted)
-            held = weights.copy()
-            held[-1] = 0.0
-            value = -float((wanted * log).sum()) + 0.5 * PENALTY * float((held**2).sum())
-            return value, (slope + PENALTY * held).ravel()
-
-        start = np.zeros(shape[0] * shape[1])
-        found = minimize(cost, start, jac=True, method="L-BFGS-B", options={"maxiter": 200})
-        return cls(places, rarity, found.x.reshape(shape))
+        found = minimise(matrix, truth, classes, PENALTY, np.ones(len(bags)))
+        return cls(places, rarity, found)
 
     def log_probabilities(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
         """Return log-probabilities (pairs, classes)."""

@@ -1,9 +1,9 @@
-"""What `support` and `verdict` share: pairs with a class, their loss, and two stages of training.
+"""What `support` and `verdict` share: pairs with a class, their loss, and how a head is solved.
 
-First a general comparer of claims with texts is trained, once for both tasks, on what
-`_encoder_classes_sources` makes; then the task's own few hundred pairs train the upper blocks alone,
-whose input is computed once and kept. Fixed steps and a running mean of the weights, without any
-choice on held-out pairs. Knows nothing of what the classes mean.
+A comparer of claims with texts is trained by gradient steps (`_encoder_classes_first`). For a task's own
+few hundred pairs these would overfit: the comparer stays as it is, and the last linear layer over
+its scores and the plain cues is solved for, with a strong penalty. Knows nothing of what the
+classes mean.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from torch.nn import functional
 
 from finetune._encoder_classes_sources import Example
 from finetune._encoder_rerank import pad
-from retrieval import _claims
+from finetune._softmax import solve
+from retrieval import _cues
 from retrieval.encoder import Encoder, Tokens
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 CLASSES = 3
 SMOOTHING = 0.05
 PREDICTED_TOKENS = 6000
+Floats = NDArray[np.float64]
 
 
 class Classes:
@@ -36,22 +38,16 @@ class Classes:
 
     Attributes:
         examples: what is trained on.
-        frozen: blocks below this one stay as the first stage left them; 0 trains all.
+        cued: whether the head sees the plain cues; the comparer is trained without.
     """
 
     def __init__(
-        self,
-        encoder: Encoder,
-        recipe: Recipe,
-        examples: Sequence[Example],
-        frozen: int = 0,
-        bank: Bank | None = None,
+        self, encoder: Encoder, recipe: Recipe, examples: Sequence[Example], *, cued: bool = True
     ) -> None:
         """Tokenise the examples."""
         self.recipe = recipe
         self.examples = list(examples)
-        self.frozen = frozen
-        self.bank = bank or Bank(encoder, recipe.max_tokens)
+        self.bank = Bank(encoder, recipe.max_tokens, cued=cued)
         self.bank.add(self.examples)
         balance = float(recipe.options.get("balance", 0.0))
         counts = np.bincount([e.label for e in self.examples], minlength=CLASSES) + 1.0
@@ -77,11 +73,16 @@ class Classes:
     def loss(self, model: AdapterModel, batch: list[int]) -> Tensor:
         """Return the batch's mean cross-entropy, classes weighted by their rarity."""
         chosen = [self.examples[i] for i in batch]
-        logits = logits_of(model, self.bank, chosen, self.frozen)
+        logits = self._logits(model, chosen)
         labels = torch.tensor([e.label for e in chosen])
-        weight = torch.tensor([e.weight for e in chosen]) * self.weights[labels]
+        weight = self.weights[labels]
         each = functional.cross_entropy(logits, labels, reduction="none", label_smoothing=SMOOTHING)
         return (each * weight).sum() / weight.sum()
+
+    def _logits(self, model: AdapterModel, chosen: Sequence[Example]) -> Tensor:
+        hidden, mask, types = _hidden(model, self.bank, chosen)
+        cues = torch.from_numpy(self.bank.cues(chosen)).to(hidden.device)
+        return model.head(hidden, mask, types, cues).cpu()
 
     def validate(self, model: AdapterModel) -> float:
         """Return 0: the number of steps is fixed, and the last weights are kept."""
@@ -89,15 +90,15 @@ class Classes:
 
 
 class Bank:
-    """Tokens, cues and, once the lower blocks are fixed, their output; each pair once."""
+    """Tokens and cues of pairs, made once for each."""
 
-    def __init__(self, encoder: Encoder, max_tokens: int) -> None:
+    def __init__(self, encoder: Encoder, max_tokens: int, *, cued: bool = True) -> None:
         """Start empty."""
         self.encoder = encoder
         self.max_tokens = max_tokens
+        self.cued = cued
         self._tokens: dict[tuple[str, str], Tokens] = {}
         self._cues: dict[tuple[str, str], NDArray[np.float32]] = {}
-        self._lower: dict[tuple[str, str], Tensor] = {}
 
     def add(self, examples: Sequence[Example]) -> None:
         """Tokenise pairs that are not yet there."""
@@ -106,94 +107,101 @@ class Bank:
         items = self.encoder.tokenize([a for a, _ in new], [b for _, b in new], self.max_tokens)
         for key, item in zip(new, items, strict=True):
             self._tokens[key] = item
-            self._cues[key] = _claims.cues(*key)
+            if self.cued:
+                self._cues[key] = _cues.cues(*key)
 
     def tokens(self, example: Example) -> Tokens:
         """Return a pair's tokens."""
         return self._tokens[example.first, example.second]
 
-    def cues(self, examples: Sequence[Example]) -> Tensor:
-        """Return the pairs' cues, float32 (pairs, cues)."""
-        return torch.from_numpy(np.stack([self._cues[e.first, e.second] for e in examples]))
-
-    def lower(self, model: AdapterModel, examples: Sequence[Example], blocks: int) -> Tensor:
-        """Return the output of the lower blocks (pairs, longest, width), computed at first need."""
-        missing = [e for e in examples if (e.first, e.second) not in self._lower]
-        if missing:
-            ids, mask, types = pad([self.tokens(e) for e in missing])
-            with torch.no_grad():
-                hidden = _run(model.merged(), _embedded(model, ids, types), mask, 0, blocks)
-            for row, example in enumerate(missing):
-                length = len(self.tokens(example).ids)
-                self._lower[example.first, example.second] = hidden[row, :length].clone()
-        parts = [self._lower[e.first, e.second] for e in examples]
-        return torch.nn.utils.rnn.pad_sequence(parts, batch_first=True)
+    def cues(self, examples: Sequence[Example]) -> NDArray[np.float32]:
+        """Return the pairs' cues, float32 (pairs, cues); zeros where they are left out."""
+        if not self.cued:
+            return np.zeros((len(examples), _cues.CUES), dtype=np.float32)
+        return np.stack([self._cues[e.first, e.second] for e in examples])
 
 
-def _embedded(model: AdapterModel, ids: Tensor, types: Tensor) -> Tensor:
-    bert = model.plain
-    tables = bert.weights
-    hidden = (
-        functional.embedding(ids, tables["embeddings.word_embeddings.weight"])
-        + tables["embeddings.position_embeddings.weight"][: ids.shape[1]]
-        + functional.embedding(types, tables["embeddings.token_type_embeddings.weight"])
-    )
-    return bert._norm(hidden, "embeddings.LayerNorm")
+def _hidden(
+    model: AdapterModel, bank: Bank, examples: Sequence[Example]
+) -> tuple[Tensor, Tensor, Tensor]:
+    ids, mask, types = (t.to(model.device) for t in pad([bank.tokens(e) for e in examples]))
+    return model.hidden(ids, mask, types), mask, types
 
 
-def _run(bert: Any, hidden: Tensor, mask: Tensor, first: int, last: int) -> Tensor:
-    """Run the blocks from `first` up to and without `last` by the pass that training has."""
-    from finetune._encoder_forward import TrainingBert
-
-    if not isinstance(bert, TrainingBert):
-        bert = TrainingBert.of(bert, 0)
-    attend = torch.zeros(mask.shape, dtype=bert.dtype)
-    attend = attend.masked_fill(mask == 0, torch.finfo(bert.dtype).min)[:, None, None, :]
-    for index in range(first, last):
-        hidden = bert._layer(hidden, attend, f"encoder.layer.{index}.")
-    return hidden
-
-
-def logits_of(
-    model: AdapterModel, bank: Bank, examples: Sequence[Example], frozen: int = 0
-) -> Tensor:
-    """Return the examples' logits, float32 (examples, classes), on the CPU."""
-    ids, mask, types = pad([bank.tokens(e) for e in examples])
-    cues = bank.cues(examples)
-    if frozen and model.device.type == "cpu":
-        hidden = bank.lower(model, examples, frozen)
-        hidden = _run(model.training_pass(), hidden, mask, frozen, model.plain.layers).float()
-    else:
-        ids, mask, types, cues = (t.to(model.device) for t in (ids, mask, types, cues))
-        hidden = model.hidden(ids, mask, types)
-    return model.head(hidden, mask, types, cues).cpu()
-
-
-def predict(
-    model: AdapterModel, bank: Bank, examples: Sequence[Example], frozen: int = 0
-) -> NDArray[np.float64]:
-    """Return the examples' log-probabilities (examples, classes), sorted by length inside."""
+def readings(model: AdapterModel, bank: Bank, examples: Sequence[Example]) -> Floats:
+    """Return what the last layer is solved over: logits, likenesses and cues, a row a pair."""
     bank.add(examples)
-    out = np.zeros((len(examples), CLASSES))
+    plain = bank.cues(examples).astype(np.float64)
+    out = np.zeros((len(examples), CLASSES + 2 + plain.shape[1]))
+    out[:, CLASSES + 2 :] = plain
     order = sorted(range(len(examples)), key=lambda i: len(bank.tokens(examples[i]).ids))
     at = 0
     while at < len(order):
         longest = len(bank.tokens(examples[order[min(at + 63, len(order) - 1)]]).ids)
         rows = order[at : at + max(1, min(64, PREDICTED_TOKENS // longest))]
         with torch.no_grad():
-            logits = logits_of(model, bank, [examples[i] for i in rows], frozen)
-        out[rows] = torch.log_softmax(logits.double(), dim=1).numpy()
+            hidden, mask, types = _hidden(model, bank, [examples[i] for i in rows])
+            deep, likeness = model.head.read(hidden, mask, types)
+        out[rows, : CLASSES + 2] = torch.cat([deep, likeness], dim=1).double().cpu().numpy()
         at += len(rows)
     return out
 
 
+def solved(found: Floats, truth: NDArray[np.int64], recipe: Recipe) -> tuple[Floats, Floats]:
+    """Return the weights (readings, classes) and constants (classes,) of the last layer.
+
+    Args:
+        found: the readings of the pairs.
+        truth: their classes.
+        recipe: its options "penalty" (of the squared weights) and "balance" (exponent of a class'
+            rarity in its weight).
+    """
+    counts = np.bincount(truth, minlength=CLASSES) + 1.0
+    balance = float(recipe.options.get("balance", 0.0))
+    weight = (counts.mean() / counts)[truth] ** balance
+    return solve(found, truth, CLASSES, float(recipe.options["penalty"]), weight)
+
+
+def take(model: AdapterModel, weights: Floats, constants: Floats) -> None:
+    """Put a solved last layer into the model's head: the same logits from the same texts."""
+    deep, plain = (torch.from_numpy(part.T.copy()).float() for part in np.split(weights, [CLASSES]))
+    head = model.head
+    with torch.no_grad():
+        outer, offset = head.outer.weight.cpu().clone(), head.outer.bias.cpu().clone()
+        head.outer.weight.copy_(deep @ outer)
+        head.outer.bias.copy_(deep @ offset)
+        head.skip.weight.copy_(plain)
+        head.skip.bias.copy_(torch.from_numpy(constants).float())
+
+
+def predict(model: AdapterModel, bank: Bank, examples: Sequence[Example]) -> Floats:
+    """Return the log-probabilities of the model as it is (examples, classes)."""
+    found = readings(model, bank, examples)
+    skip = model.head.skip
+    weights, constants = (t.detach().double().cpu().numpy() for t in (skip.weight, skip.bias))
+    return normal(found[:, :CLASSES] + found[:, CLASSES:] @ weights.T + constants)
+
+
+def normal(logits: Floats) -> Floats:
+    """Return log-probabilities of logits (rows, classes)."""
+    top = logits - logits.max(1, keepdims=True)
+    return np.asarray(top - np.log(np.exp(top).sum(1, keepdims=True)), dtype=np.float64)
+
+
 def freeze(model: AdapterModel, frozen: int) -> None:
     """Let only the blocks from `frozen` on, and the head, learn."""
-    model.first = frozen
+    model.first = max(frozen, min(_blocks(model)))
     for name, parameter in model.bert.named_parameters():
         if "lora_" in name:
-            block = int(name.split("encoder.layer.")[1].split(".")[0])
-            parameter.requires_grad_(block >= frozen)
+            parameter.requires_grad_(_block(name) >= frozen)
+
+
+def _blocks(model: AdapterModel) -> set[int]:
+    return {_block(name) for name, _ in model.bert.named_parameters() if "lora_" in name}
+
+
+def _block(name: str) -> int:
+    return int(name.split("encoder.layer.")[1].split(".")[0])
 
 
 def head(recipe: Recipe, encoder: Encoder) -> dict[str, Any]:
@@ -202,6 +210,6 @@ def head(recipe: Recipe, encoder: Encoder) -> dict[str, Any]:
         "kind": "classes",
         "width": encoder.width,
         "classes": CLASSES,
-        "cues": _claims.CUES,
+        "cues": _cues.CUES,
         "hidden": recipe.hidden,
     }

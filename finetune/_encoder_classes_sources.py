@@ -68,14 +68,12 @@ class Example:
         second: the text that it is held against, sentences chosen already.
         label: number of the class: 0 support or yes, 1 contradict or no, 2 neither or maybe.
         group: what must not be shared between parts: a document or a component of documents.
-        weight: of its loss.
     """
 
     first: str
     second: str
     label: int
     group: str
-    weight: float = 1.0
 
 
 def examples(
@@ -110,7 +108,7 @@ def kept_back(data: Path) -> frozenset[str]:
     for claim in pairs.rows(data / "retrieval/scifact_claims_train.jsonl.gz"):
         names |= set(claim["cited_doc_ids"])
     for row in pairs.rows(data / "qa/pubmedqa_train.jsonl.gz"):
-        names |= {str(row["pmid"]), plain(row["question"])}
+        names |= {f"pmid {row['pmid']}", plain(row["question"])}
     return frozenset(names)
 
 
@@ -176,7 +174,7 @@ def _concluded(data: Path, without: frozenset[str]) -> list[tuple[str, str, str]
     """Return (document, conclusion's sentence, the rest of the abstract)."""
     out = []
     for row in pairs.rows(data / "literature/rct_articles_open.jsonl.gz"):
-        if row["pmid"] in without:
+        if f"pmid {row['pmid']}" in without:
             continue
         rest = "\n".join(
             f"{a.upper()}: {t}" for a, t in row["abstract"] if not _CONCLUSION.search(a)
@@ -316,7 +314,7 @@ def _answers(
     snippets = {
         r["snippet_id"]: r["text"]
         for r in pairs.rows(data / "retrieval/bioasq_snippets_corpus.jsonl.gz")
-        if r["pmid"] not in without
+        if f"pmid {r['pmid']}" not in without
     }
     rows = pairs.rows(data / "qa/bioasq_train.jsonl.gz")
     items = []

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from retrieval import files, heads
+from retrieval.bert import LORA_A, LORA_B
 from retrieval.encoder import Encoder, locate
 
 if TYPE_CHECKING:
@@ -160,6 +161,22 @@ def _told(recipe: Recipe) -> dict[str, Any]:
     return found
 
 
+def cut(tensors: dict[str, Tensor], rank: int) -> dict[str, Tensor]:
+    """Return an adapter's tensors with every LoRA product cut to its `rank` largest directions.
+
+    Source: Eckart & Young 1936 (the best approximation of lower rank).
+    """
+    out = dict(tensors)
+    for name, down in tensors.items():
+        if name.endswith(LORA_A):
+            up = tensors[name.removesuffix(LORA_A) + LORA_B].float()
+            left, sizes, right = torch.linalg.svd(up @ down.float(), full_matrices=False)
+            root = sizes[:rank].sqrt()
+            out[name] = root[:, None] * right[:rank]
+            out[name.removesuffix(LORA_A) + LORA_B] = left[:, :rank] * root
+    return out
+
+
 def save(model: AdapterModel, recipe: Recipe, card: dict[str, Any], out: Path) -> None:
     """Write `adapter_model.safetensors` (float16) and `card.json` into the folder `out`."""
     from safetensors.torch import save_file
@@ -168,7 +185,9 @@ def save(model: AdapterModel, recipe: Recipe, card: dict[str, Any], out: Path) -
 
     folder = locate(recipe.encoder)
     path = out / "adapter_model.safetensors"
-    tensors = {k: v.to(torch.float16).contiguous() for k, v in model.trainable().items()}
+    rank = min(recipe.saved_rank or recipe.rank, recipe.rank)
+    kept = cut(model.trainable(), rank) if rank < recipe.rank else model.trainable()
+    tensors = {k: v.to(torch.float16).contiguous() for k, v in kept.items()}
     with files.atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={"format": "pt"})
     full = {
@@ -179,8 +198,8 @@ def save(model: AdapterModel, recipe: Recipe, card: dict[str, Any], out: Path) -
             "sha256": files.sha256(folder / "model.safetensors"),
         },
         "lora": {
-            "r": recipe.rank,
-            "alpha": recipe.alpha,
+            "r": rank,
+            "alpha": recipe.alpha * rank / recipe.rank,  # the scale stays what it was
             "target_modules": modules(recipe),
         },
         "head": model.head_config,

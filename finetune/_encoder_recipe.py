@@ -27,6 +27,9 @@ class Recipe(Common):
     encoder: str = Field(EMBEDDED, description="The base that the adapter sits on.")
     seed: int = Field(0, ge=0, description="Of sampling, order, initial weights and dropout.")
     rank: int = Field(32, ge=1, le=256, description="LoRA's rank r.")
+    saved_rank: int | None = Field(
+        None, ge=1, description="Rank that the trained adapter is cut to when it is saved."
+    )
     layers: tuple[int, ...] = Field(
         (0, 1, 2, 3, 4, 5), min_length=1, description="Transformer blocks that get an adapter."
     )

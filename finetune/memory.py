@@ -127,7 +127,7 @@ def shapes(folder: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _folder(recipe: Any) -> Path:
-    if recipe.task in CHAT_TASKS:
+    if not isinstance(recipe, Recipe):
         from assistant.models import _chat_files
 
         return Path(_chat_files.locate(recipe.base))

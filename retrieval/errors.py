@@ -6,6 +6,7 @@ AuscultError
 ├── InputError       the user can mend it: a file, a question, an option
 │   └── SourceError  a literature file that can't be read
 ├── IndexError_      the index on disk is damaged, foreign or full
+├── TrainingError    (finetune.checkpoints) a training can't go on; its checkpoints stand
 └── ToolError        (assistant.errors) the chat model or the user can repair the call
 
 Anything else that is raised is a bug and surfaces as a traceback.

@@ -108,7 +108,7 @@ def chosen(state_dir: Path) -> dict[str, str]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))["forms"]
         return {str(task): form for task, form in found.items() if form in FORMS}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         log.warning("%s can't be read and is left out: run 'auscult optimize' again.", path)

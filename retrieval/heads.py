@@ -111,8 +111,8 @@ class ClassHead(nn.Module):
     """Gives a pair of texts that were encoded together a score for every class.
 
     Reads the two averages, their product and difference and how well each token of the first text
-    is met by the second, as `PairHead` does; plain cues of agreement enter beside them and, by a
-    straight way of their own, count where there is little data.
+    is met by the second, as `PairHead` does. Plain cues of agreement have a straight way of their own
+    beside it, which counts where there is little data.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class ClassHead(nn.Module):
     ) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.inner = nn.Linear(4 * width + 2 + cues, hidden)
+        self.inner = nn.Linear(4 * width + 2, hidden)
         self.drop = nn.Dropout(dropout)
         self.outer = nn.Linear(hidden, classes)
         self.skip = nn.Linear(2 + cues, classes)
@@ -134,8 +134,13 @@ class ClassHead(nn.Module):
             hidden: last hidden states (batch, length, width).
             mask: 1 for tokens, 0 for padding (batch, length).
             types: 0 for the first and 1 for the second text (batch, length).
-            cues: plain signs of agreement, float32 in [-1, 1] (batch, cues).
+            cues: plain signs of agreement, float32 (batch, cues).
         """
+        deep, likeness = self.read(hidden, mask, types)
+        return deep + self.skip(torch.cat([likeness, cues], dim=1))
+
+    def read(self, hidden: Tensor, mask: Tensor, types: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the encoder's own logits (batch, classes), and two likenesses (batch, 2)."""
         states = self.norm(hidden.float())
         second = (types * mask).float()
         first = mask.float() - second
@@ -143,11 +148,9 @@ class ClassHead(nn.Module):
         unit = functional.normalize(states, dim=-1)
         met = (unit @ unit.transpose(1, 2)).masked_fill(second[:, None, :] == 0, -1.0).amax(2)
         late = (met * first).sum(1) / first.sum(1).clamp(min=1)
-        plain = torch.stack([functional.cosine_similarity(left, right), late], dim=1)
-        plain = torch.cat([plain, cues], dim=1)
-        features = torch.cat([left, right, left * right, (left - right).abs(), plain], dim=1)
-        deep = self.outer(self.drop(functional.gelu(self.inner(self.drop(features)))))
-        return deep + self.skip(plain)
+        likeness = torch.stack([functional.cosine_similarity(left, right), late], dim=1)
+        features = torch.cat([left, right, left * right, (left - right).abs(), likeness], dim=1)
+        return self.outer(self.drop(functional.gelu(self.inner(self.drop(features))))), likeness
 
 
 def build(config: Mapping[str, Any]) -> PairHead | TagHead | ClassHead:

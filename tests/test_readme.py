@@ -16,7 +16,7 @@ PACKAGES = ("retrieval", "assistant", "finetune", "evals", "ui")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 # What a build or a run leaves, and what belongs to the reader's own machine.
 # Commands that have commands of their own.
-GROUPS = {"eval", "library"}
+GROUPS = {"eval", "feedback", "library"}
 NOT_OURS = {"build", "dist", "runs", "var"}
 
 
