@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from assistant.errors import ModelError
 from assistant.events import ClaimChecked, Event, Token
 from assistant.safety import grounding
 from assistant.tools import PREFIXES
@@ -77,7 +78,9 @@ class Writer:
         for written in grounding.parse(text):
             if written.text in shown:
                 continue
-            claim = grounding.check(written, self.context.evidence, resources.encoder.embed)
+            claim = grounding.check(
+                written, self.context.evidence, resources.encoder.embed, self._contradicts
+            )
             passed = claim.support >= resources.settings.support_threshold
             if not (claim.citations and passed):
                 self.withheld.append(claim.text)
@@ -87,6 +90,15 @@ class Writer:
             self.claims.append(claim)
             yield ClaimChecked(claim, shown=True)
             yield Token(marked(claim) + " ")
+
+    def _contradicts(self, claim: str, quote: str) -> float:
+        """Return how sure the `support` adapter is that a quote contradicts a claim; 0 without one."""
+        try:
+            classifier = self.context.resources.support
+        except ModelError:  # Another encoder serves, on which none sits.
+            return 0.0
+        place = classifier.labels.index("contradict")
+        return float(classifier.probabilities([(claim, quote)])[0, place])
 
     def _renumbered(self, claim: Claim) -> Claim:
         """Number the keys by first use, so that a reader meets S1 before S2."""

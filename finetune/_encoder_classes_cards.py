@@ -1,6 +1,6 @@
 """How `support` and `verdict` are put together and described; the one task gives its labels.
 
-Public data: every pair trains, and the card's figures and calibration are those that
+Public data: all pairs fit the last layer, and the card's figures and calibration are those that
 `finetune.crossval` left in the run's folder. Own files: {claim, text or evidence, label} or
 {question, contexts or abstract, final_decision} rows, whose validation file gives both. Knows nothing of either task's data.
 """
@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from finetune import _encoder_classes as classes
 from finetune import _encoder_classes_first as first
+from finetune import _encoder_train as training
 from finetune._encoder_classes_sources import Example
+from finetune._encoder_train import State
 from retrieval import _claims
 from retrieval.encoder import Encoder
 from retrieval.errors import InputError
@@ -25,6 +27,7 @@ from retrieval.errors import InputError
 if TYPE_CHECKING:
     from finetune._encoder_model import AdapterModel
     from finetune._encoder_recipe import Recipe
+    from finetune.progress import Report
 
 OWN_DATA = {
     "support": {"name": "SciFact training claims and the abstracts they cite",
@@ -50,17 +53,15 @@ def build(
 ) -> Labelled:
     """Return the task on all public pairs, or on the files that the recipe names."""
     part = part_of(recipe.task)
-    frozen = int(recipe.options.get("frozen", 0))
     if recipe.data is not None:
         files = _files(recipe, data)
-        task = Labelled(encoder, recipe, read(files["train"], recipe, labels), frozen)
+        task = Labelled(encoder, recipe, read(files["train"], recipe, labels))
         task.held_out = read(files["validation"], recipe, labels)
         task.crossval = {}
         return task
     if data is None:
         raise InputError(f"The recipe {recipe.name!r} needs the data folder: give --data.")
-    pairs = part.own(recipe, data)
-    task = Labelled(encoder, recipe, part.taught(recipe, data, pairs), frozen)
+    task = Labelled(encoder, recipe, part.own(recipe, data))
     task.held_out = []
     found = result_path(run, recipe)
     task.crossval = json.loads(found.read_text(encoding="utf-8")) if found.is_file() else {}
@@ -79,18 +80,30 @@ def result_path(run: Path, recipe: Recipe) -> Path:
     return run / f"crossval-{recipe.name}.json"
 
 
-def prepare(
-    model: AdapterModel, task: Labelled, recipe: Recipe, encoder: Encoder, data: Path | None,
-    run: Path, report: Any = None,
-) -> None:  # fmt: skip
-    """Bring the model to where the task's own pairs take over."""
-    if recipe.data is not None:
-        start = str(recipe.options.get("start", recipe.task))
-        if start:
-            first.shipped(model, recipe, start)
-    elif data is not None:
-        first.trained(model, recipe, encoder, data, run, report)
-    classes.freeze(model, task.frozen)
+def fit(
+    model: AdapterModel,
+    task: Labelled,
+    recipe: Recipe,
+    data: Path | None,
+    run: Path,
+    report: Report | None = None,
+    *,
+    fresh: bool = False,
+) -> State:
+    """Train the adapter and leave it in `model`; return how the gradient steps went.
+
+    On the public data the comparer is trained and the last layer solved for the task's pairs. On
+    one's own files the adapter named by options.start goes on training with the recipe's steps.
+    """
+    if recipe.data is None and data is not None:
+        state = first.trained(model, recipe, task.bank.encoder, data, run, report)
+        model.eval()
+        found = classes.readings(model, task.bank, task.examples)
+        truth = np.array([e.label for e in task.examples])
+        classes.take(model, *classes.solved(found, truth, recipe))
+        return state
+    first.shipped(model, recipe, str(recipe.options.get("start", recipe.task)))
+    return training.train(model, task, recipe, run / recipe.name, report, fresh=fresh)
 
 
 def _files(recipe: Recipe, data: Path | None) -> dict[str, Path]:
@@ -138,7 +151,7 @@ def card(
     results: dict[str, Any] = {"measured_on": "nothing: run finetune.crossval first"}
     calibration = {"scale": 1.0, "offsets": [0.0] * classes.CLASSES}
     if task.held_out:
-        log = classes.predict(model, task.bank, task.held_out, task.frozen)
+        log = classes.predict(model, task.bank, task.held_out)
         truth = np.array([e.label for e in task.held_out])
         calibration = calibrated(log, truth)
         results = {"measured_on": "the validation file", **figures(log, truth, labels)}

@@ -1,22 +1,23 @@
 """The first stage of `support` and `verdict`: one comparer of claims with texts, trained once.
 
-Its weights are kept in the run's folder under a digest of its recipe, and both tasks and every fold
-of a cross-validation start from them. With data of one's own a task starts from a trained adapter
-instead. Knows nothing of either task.
+Its weights are kept in the run's folder under a digest of its recipe; both tasks, and every fold of a
+cross-validation, read their pairs with them. With data of one's own a task starts from a trained
+adapter instead. Knows nothing of either task.
 """
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from finetune import _encoder_classes as classes
 from finetune import _encoder_classes_sources as sources
+from finetune._encoder_train import State
 from retrieval import adapters, files
 from retrieval.encoder import Encoder
 from retrieval.errors import ConfigError, ModelError
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from finetune._encoder_model import AdapterModel
     from finetune._encoder_recipe import Recipe
 
+TENSORS = "comparer.safetensors"
+STATE = "state.json"
 TRAINING_DATA = [
     {"name": "Evidence Inference 2.0 (training part)", "licence": "MIT"},
     {"name": "Abstracts of open trials (PubMed Central)", "licence": "CC BY, CC0; one CC BY-SA"},
@@ -52,7 +55,7 @@ def recipe_of(recipe: Recipe) -> Recipe:
 
 def trained(
     model: AdapterModel, recipe: Recipe, encoder: Encoder, data: Path, run: Path, report: Any = None
-) -> dict[str, Tensor]:
+) -> State:
     """Train the comparer in `model`, or read it where an earlier run left it.
 
     Args:
@@ -64,33 +67,35 @@ def trained(
         report: called after every step.
 
     Returns:
-        The trained tensors, which `model` holds too.
+        How its training went; `model` holds its weights, and a last layer that sees no cues.
     """
     from finetune import _encoder_train as training
     from finetune import _fingerprint
 
     spec = recipe_of(recipe)
     digest = _fingerprint.of(spec.model_dump(mode="json", exclude={"name", "threads"}))[:12]
-    kept = run / f"comparer-{digest}.safetensors"
-    if not kept.is_file():
+    folder = run / f"comparer-{digest}"
+    kept = folder / "result"
+    if not kept.is_dir():
         made = sources.examples(
             data, spec.seed, int(spec.options["sentences"]), sources.kept_back(data),
             spec.options["share"],
         )  # fmt: skip
         _begin(model, str(spec.options.get("start", "")))
-        frozen = int(spec.options.get("frozen", 0))
-        classes.freeze(model, frozen)
-        task = classes.Classes(encoder, spec, made)
-        training.train(model, task, spec, run / f"comparer-{digest}", report)
-        run.mkdir(parents=True, exist_ok=True)
-        with files.atomic_path(kept) as temporary:
-            save_file({k: v.contiguous().clone() for k, v in model.trainable().items()}, temporary)
+        classes.freeze(model, int(spec.options.get("frozen", 0)))
+        task = classes.Classes(encoder, spec, made, cued=False)
+        state = training.train(model, task, spec, folder / "run", report)
+        tensors = {k: v for k, v in model.trainable().items() if not k.startswith("head.skip.")}
+        with files.atomic_folder(kept) as made_in:
+            save_file({k: v.contiguous().clone() for k, v in tensors.items()}, made_in / TENSORS)
+            (made_in / STATE).write_text(json.dumps(asdict(state)), encoding="utf-8")
     try:
-        tensors = load_file(kept)
-    except SafetensorError as error:
+        raw = json.loads((kept / STATE).read_text(encoding="utf-8"))
+        model.restore({**model.trainable(), **load_file(kept / TENSORS)})
+    except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(f"{kept} is damaged ({error}): remove it and train again.") from error
-    model.restore(tensors)
-    return tensors
+    model.forget_pass()
+    return State(**{**raw, "history": tuple(tuple(entry) for entry in raw["history"])})
 
 
 def _begin(model: AdapterModel, name: str) -> None:
@@ -126,5 +131,4 @@ def shipped(model: AdapterModel, recipe: Recipe, name: str) -> None:
             f"The adapter in {folder} has another shape than the recipe {recipe.name!r}: give its "
             "rank, layers and hidden, or another options.start."
         ) from error
-    with torch.no_grad():
-        model.forget_pass()
+    model.forget_pass()

@@ -1,7 +1,7 @@
 """The verdict's own pairs: PubMedQA's questions over their abstracts without the conclusion.
 
-Each question stands over the chosen sentences of its abstract, and in training also over the
-conclusion that its authors drew. Knows nothing of training.
+Each question stands over the chosen sentences of its abstract; the conclusion that its authors drew is
+not in it. Knows nothing of training.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from finetune import _encoder_classes_cards as cards
 from finetune import _encoder_pairs as pairs
 from finetune._encoder_classes import Classes, head
-from finetune._encoder_classes_cards import prepare
+from finetune._encoder_classes_cards import fit
 from finetune._encoder_classes_sources import Example
 from retrieval import _claims
 from retrieval.encoder import Encoder
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from finetune._encoder_model import AdapterModel
     from finetune._encoder_recipe import Recipe
 
-__all__ = ["LABELS", "build", "card", "head", "own", "prepare", "taught"]
+__all__ = ["LABELS", "build", "card", "fit", "head", "own"]
 LABELS = ("yes", "no", "maybe")
 
 
@@ -34,19 +34,6 @@ def own(recipe: Recipe, data: Path) -> list[Example]:
         label = LABELS.index(row["final_decision"])
         chosen = _claims.choose(row["question"], text, count)
         out.append(Example(row["question"], chosen, label, str(row["pmid"])))
-    return out
-
-
-def taught(recipe: Recipe, data: Path, examples: list[Example]) -> list[Example]:
-    """Return what to train on where these pairs may be: themselves, and their conclusions."""
-    allowed = {e.group for e in examples}
-    weight = float(recipe.options.get("conclusions", 0.5))
-    out = list(examples)
-    for row in pairs.rows(data / "qa/pubmedqa_train.jsonl.gz"):
-        if str(row["pmid"]) in allowed and weight:
-            label = LABELS.index(row["final_decision"])
-            chosen = _claims.choose(row["question"], row["long_answer"], 3)
-            out.append(Example(row["question"], chosen, label, str(row["pmid"]), weight))
     return out
 
 

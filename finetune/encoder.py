@@ -77,9 +77,10 @@ def train(
     model = _encoder_model.AdapterModel(encoder, recipe, part.head(recipe, encoder))
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     started = time.monotonic()
-    if hasattr(part, "prepare"):
-        part.prepare(model, task, recipe, encoder, data, run, report)
-    state = training.train(model, task, recipe, run / recipe.name, report, fresh=fresh)
+    if hasattr(part, "fit"):
+        state = part.fit(model, task, recipe, data, run, report, fresh=fresh)
+    else:
+        state = training.train(model, task, recipe, run / recipe.name, report, fresh=fresh)
     minutes = (time.monotonic() - started) / 60
     model.eval()
     with torch.inference_mode():

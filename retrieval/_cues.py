@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -242,7 +243,7 @@ class _Pair:
 
 def _two(text: str) -> set[tuple[str, str]]:
     found = [word.lower() for word in _WORD.findall(text)]
-    return set(zip(found, found[1:], strict=False))
+    return set(pairwise(found))
 
 
 def _denies(text: str, wanted: frozenset[str]) -> bool:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval import _claims
+from retrieval import _claims, _cues
 from retrieval.adapters import PAIR_BATCH, Adapter, _fill, _head
 from retrieval.encoder import Encoder
 from retrieval.errors import ModelError
@@ -61,10 +61,10 @@ class Classifier:
                 f"The adapter {name!r} is no classifier with a label for each class: restore its "
                 "card.json from its release."
             )
-        if head.get("cues") != _claims.CUES:
+        if head.get("cues") != _cues.CUES:
             raise ModelError(
                 f"The adapter {name!r} reads {head.get('cues')} cues, this version gives "
-                f"{_claims.CUES}: train it again with 'auscult finetune {adapter.card['task']}'."
+                f"{_cues.CUES}: train it again with 'auscult finetune {adapter.card['task']}'."
             )
         return cls(encoder, adapter, _head(adapter))
 
@@ -109,7 +109,7 @@ class Classifier:
         limits = self.card["input"]
         count = int(limits["sentences"])
         chosen = [(first, _claims.choose(first, text, count)) for first, text in pairs]
-        cues = np.stack([_claims.cues(*pair) for pair in chosen])
+        cues = np.stack([_cues.cues(*pair) for pair in chosen])
         items = self.encoder.tokenize(
             [a for a, _ in chosen], [b for _, b in chosen], int(limits["max_tokens"])
         )

@@ -20,14 +20,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.language_models import BaseChatModel
-from langchain_core.language_models.chat_models import generate_from_stream
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable
-from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import ConfigDict
 
 from assistant.errors import ConfigError, ModelError
 from assistant.models import (
@@ -41,6 +35,7 @@ from assistant.models import (
 from assistant.models._openai_errors import TooLong, Unsupported
 from assistant.models._openai_http import Server, Stopped
 from assistant.models._openai_stream import Reply
+from assistant.models._streamed import StreamedChatModel
 
 if TYPE_CHECKING:
     from assistant.resources import Resources
@@ -74,10 +69,8 @@ _learned: dict[tuple[str, str], _Learned] = {}
 _lock = threading.Lock()
 
 
-class OpenAIChatModel(BaseChatModel):
+class OpenAIChatModel(StreamedChatModel):
     """A model on a server, behind LangChain's interface; keeps no state of a conversation."""
-
-    model_config = ConfigDict(arbitrary_types_allowed=True)
 
     server: Any
     settings: Any
@@ -85,39 +78,6 @@ class OpenAIChatModel(BaseChatModel):
     @property
     def _llm_type(self) -> str:
         return "openai"
-
-    def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Runnable[Any, Any]:
-        """Return the model with tools, as JSON schemas."""
-        kwargs.pop("tool_choice", None)  # the agent leaves the choice to the model
-        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: Any = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        return generate_from_stream(self._stream(messages, stop, run_manager, **kwargs))
-
-    def _stream(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: Any = None,
-        **kwargs: Any,
-    ) -> Iterator[ChatGenerationChunk]:
-        """Yield the reply in pieces, the last one with why it ended, counts and notices.
-
-        Raises:
-            ModelError: in one sentence, if there is no whole reply.
-            AttachmentError: if an image of the turn can't be decoded.
-        """
-        for chunk in self._chunks(messages, list(stop or ()), kwargs.get("tools") or []):
-            made = ChatGenerationChunk(message=chunk)
-            if run_manager is not None:
-                run_manager.on_llm_new_token(made.text, chunk=made)
-            yield made
 
     def _chunks(
         self, messages: list[BaseMessage], stop: list[str], tools: list[dict[str, Any]]

@@ -13,13 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.language_models import BaseChatModel
-from langchain_core.language_models.chat_models import generate_from_stream
 from langchain_core.messages import AIMessageChunk, BaseMessage
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable
-from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import ConfigDict
 
 from assistant.errors import InputError, ModelError
 from assistant.models import (
@@ -34,6 +28,7 @@ from assistant.models import (
     _toolcalls,
 )
 from assistant.models._hf_cache import Owner
+from assistant.models._streamed import StreamedChatModel
 
 if TYPE_CHECKING:
     from assistant.resources import Resources
@@ -43,7 +38,7 @@ _LEAST_REPLY = 64
 _log = logging.getLogger(__name__)
 
 
-class TransformersChatModel(BaseChatModel):
+class TransformersChatModel(StreamedChatModel):
     """A base with at most one of its adapters, behind LangChain's interface.
 
     Attributes:
@@ -52,8 +47,6 @@ class TransformersChatModel(BaseChatModel):
         settings: for length, randomness and decoding of images.
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True)
-
     base: Any
     adapter: Any = None
     settings: Any = None
@@ -61,39 +54,6 @@ class TransformersChatModel(BaseChatModel):
     @property
     def _llm_type(self) -> str:
         return "transformers"
-
-    def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Runnable[Any, Any]:
-        """Return the model with tools, as JSON schemas that its chat template writes."""
-        kwargs.pop("tool_choice", None)  # templates have no place for it
-        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: Any = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        return generate_from_stream(self._stream(messages, stop, run_manager, **kwargs))
-
-    def _stream(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: Any = None,
-        **kwargs: Any,
-    ) -> Iterator[ChatGenerationChunk]:
-        """Yield the reply in pieces, the last one with counts, why it ended, and the notice.
-
-        Raises:
-            InputError: if the question alone is longer than what the model can read.
-            AttachmentError: if an image of the turn can't be decoded.
-        """
-        for chunk in self._chunks(messages, list(stop or ()), kwargs.get("tools") or []):
-            made = ChatGenerationChunk(message=chunk)
-            if run_manager is not None:
-                run_manager.on_llm_new_token(made.text, chunk=made)
-            yield made
 
     def _chunks(
         self, messages: list[BaseMessage], stop: list[str], tools: list[dict[str, Any]]

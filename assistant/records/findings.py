@@ -61,6 +61,11 @@ _REPORT = re.compile(r"(?: [\w/]+){0,3}:")
 # Below these the tagger is not taken at its word.
 _SURE = 0.8
 _SHORTEST_MARK = 4
+# What a tagger of abstracts takes for a condition in a note: parts of an examination, outcomes.
+_NO_MARK = {
+    "palpation", "percussion", "auscultation", "psychiatric", "neurologic", "neurological", "neuro",
+    "cardiac", "valgus", "varus", "death", "deaths", "died", "toxicity", "abuse", "disability",
+}  # fmt: skip
 _VACCINE = re.compile(r"\b(?:vaccinat|immuni[sz])\w+ (?:against|for) (?:the )?\Z", re.I)
 _BARE_SURGERY = {"surgery", "repair", "biopsy", "replacement", "transplant", "resection", "release",
                  "implant", "graft", "transplantation"}  # fmt: skip
@@ -141,7 +146,14 @@ def _marked(page: Page, owned: Owned, marks: Sequence[Entity]) -> Iterator[Fact]
         if mark.type != "Disease" or mark.score < _SURE or len(words) < _SHORTEST_MARK:
             continue
         crosses = "\n" in mark.text or page.at(mark.start).end < mark.end
-        if crosses or owned.overlaps(mark.start, mark.end) or _in_title(page, mark.start):
+        heads = page.text[mark.end : mark.end + 2].lstrip("\u202f ").startswith(":")
+        if (
+            crosses
+            or heads
+            or words in _NO_MARK
+            or owned.overlaps(mark.start, mark.end)
+            or _in_title(page, mark.start)
+        ):
             continue
         owned.add(mark.start, mark.end)
         entry = lexicon.Entry(" ".join(words.split()), ("acute",))

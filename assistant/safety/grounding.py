@@ -20,6 +20,8 @@ from assistant.types import Citation, Claim, Evidence
 from retrieval import sentences, words
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
+# (claim, quote) -> the probability that the quote contradicts the claim, in [0, 1].
+Contradicts = Callable[[str, str], float]
 
 KEY = re.compile(r"\[((?:[A-Z]\d+)(?:\s*[,;]\s*[A-Z]\d+)*)\]")
 _BEHIND = re.compile(r"([.!?])((?:\s*\[[A-Z]\d+(?:\s*[,;]\s*[A-Z]\d+)*\])+)")
@@ -29,6 +31,10 @@ _NEGATION = re.compile(
     re.IGNORECASE,
 )
 _POLARITY_FACTOR = 0.4
+# Probability of a contradiction from which the learned reading counts.
+SURE = 0.8
+# A sentence with less support than this is withheld in any case.
+_WORTH_READING = 0.3
 _WINDOW = 2
 
 
@@ -61,16 +67,28 @@ def joined(text: str) -> str:
     return _BEHIND.sub(r"\2\1", text)
 
 
-def check(written: Written, evidence: Mapping[str, Evidence], embed: Embed) -> Claim:
+def check(
+    written: Written,
+    evidence: Mapping[str, Evidence],
+    embed: Embed,
+    contradicts: Contradicts | None = None,
+) -> Claim:
     """Return the sentence with its support and the citations that carry it.
 
     Keys that are not in `evidence` are dropped. Without a valid key the support is 0.
+
+    Args:
+        written: the sentence and its keys.
+        evidence: what may be cited, by key.
+        embed: unit vectors of texts.
+        contradicts: a learned reading of the nearest quote of a sentence that is not verbatim;
+            where it is sure of a contradiction, the support falls.
     """
     best: list[tuple[float, Citation]] = []
     for key in written.keys:
         item = evidence.get(key)
         if item is not None:
-            best.append(_against(written.text, item, embed))
+            best.append(_against(written.text, item, embed, contradicts))
     if not best:
         return Claim(written.text, 0.0, ())
     top = max(score for score, _ in best)
@@ -78,7 +96,9 @@ def check(written: Written, evidence: Mapping[str, Evidence], embed: Embed) -> C
     return Claim(written.text, top, kept)
 
 
-def _against(text: str, item: Evidence, embed: Embed) -> tuple[float, Citation]:
+def _against(
+    text: str, item: Evidence, embed: Embed, contradicts: Contradicts | None
+) -> tuple[float, Citation]:
     place = _verbatim(text, item.text)
     if place is not None:
         return 1.0, _citation(item, *place)
@@ -97,6 +117,8 @@ def _against(text: str, item: Evidence, embed: Embed) -> tuple[float, Citation]:
         for (a, b), cosine in zip(windows, cosines, strict=True)
     ]
     score, _, start, end = max(scored)
+    if contradicts is not None and score >= _WORTH_READING:
+        score *= 1.0 if contradicts(text, item.text[start:end]) < SURE else _POLARITY_FACTOR
     return score, _citation(item, start, end)
 
 

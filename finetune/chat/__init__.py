@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from finetune.progress import Report
 
 
-# Each has a `train` of this very signature.
+# Each has `prepare(recipe, data) -> session.Prepared`: data read and rendered, the model loaded.
 _MODULES = {"chat": "instruct", "preference": "preference", "image_chat": "image_text"}
 
 
@@ -48,8 +48,12 @@ def train(
     """
     from importlib import import_module
 
-    from finetune.chat import model
+    import torch
+
+    from finetune.chat import model, session
 
     model.place()
-    module = import_module(f"finetune.chat.{_MODULES[recipe.task]}")
-    return module.train(recipe, out, run_dir, report, data=data, fresh=fresh)
+    if recipe.threads:
+        torch.set_num_threads(recipe.threads)
+    made = import_module(f"finetune.chat.{_MODULES[recipe.task]}").prepare(recipe, data)
+    return session.run(made, recipe, out, run_dir, report, fresh=fresh)

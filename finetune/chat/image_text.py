@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from finetune._chat_recipe import ChatRecipe
     from finetune.chat.batches import Micro
-    from finetune.progress import Report
 
 log = logging.getLogger(__name__)
 
@@ -108,25 +107,6 @@ def options(recipe: ChatRecipe) -> Options:
         key = ".".join(str(part) for part in first["loc"])
         known = ", ".join(Options.model_fields)
         raise ConfigError(f"options.{key}: {first['msg']}; image_chat takes {known}.") from None
-
-
-def train(
-    recipe: ChatRecipe,
-    out: Path,
-    run: Path,
-    report: Report | None = None,
-    *,
-    data: Path | None = None,
-    fresh: bool = False,
-) -> dict[str, Any]:
-    """Do as `finetune.chat.train` says."""
-    import torch
-
-    from finetune.chat import session
-
-    if recipe.threads:
-        torch.set_num_threads(recipe.threads)
-    return session.run(prepare(recipe, data), recipe, out, run, report, fresh=fresh)
 
 
 def prepare(recipe: ChatRecipe, data: Path | None) -> Prepared:

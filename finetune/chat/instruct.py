@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from finetune._chat_recipe import ChatRecipe
     from finetune.chat.data import Dataset
     from finetune.chat.model import Parts
-    from finetune.progress import Report
+    from finetune.chat.session import Prepared
 
 log = logging.getLogger(__name__)
 
@@ -98,30 +98,22 @@ class Instruct:
         return batches.micros(lengths, weights, most, rng, packed=self.recipe.packing)
 
 
-def train(
-    recipe: ChatRecipe,
-    out: Path,
-    run: Path,
-    report: Report | None = None,
-    *,
-    data: Path | None = None,
-    fresh: bool = False,
-) -> dict[str, Any]:
-    """Do as `finetune.chat.train` says."""
-    import torch
+def prepare(recipe: ChatRecipe, data: Path | None) -> Prepared:
+    """Return an instruction tuning that is ready to begin.
 
-    from finetune.chat import model, session
+    Raises:
+        InputError: if the data can't be used.
+        ModelError: if the base can't be used.
+        ConfigError: if the recipe asks for what this machine lacks.
+    """
+    from finetune.chat import model
+    from finetune.chat.session import Prepared
 
-    if recipe.threads:
-        torch.set_num_threads(recipe.threads)
     model.check(recipe)
     dataset, tokenizer = _read(recipe, data), model.tokenizer(recipe.base)
     sides, counts = _render(recipe, dataset, tokenizer)
     parts = model.load(recipe)
-    task = Instruct(parts, recipe, *sides)
-    return session.run(
-        session.Prepared(parts, task, dataset, counts), recipe, out, run, report, fresh=fresh
-    )
+    return Prepared(parts, Instruct(parts, recipe, *sides), dataset, counts)
 
 
 def _read(recipe: ChatRecipe, folder: Path | None) -> Dataset:

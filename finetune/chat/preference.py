@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from finetune.chat.data import Conversation
     from finetune.chat.model import Parts
     from finetune.chat.session import Prepared
-    from finetune.progress import Report
 
 log = logging.getLogger(__name__)
 _ROWS = 2048
@@ -308,25 +307,6 @@ def _add(total: Counts, more: Counts) -> None:
     for field in fields(Counts):
         a, b = getattr(total, field.name), getattr(more, field.name)
         setattr(total, field.name, max(a, b) if field.name == "longest" else a + b)
-
-
-def train(
-    recipe: ChatRecipe,
-    out: Path,
-    run: Path,
-    report: Report | None = None,
-    *,
-    data: Path | None = None,
-    fresh: bool = False,
-) -> dict[str, Any]:
-    """Do as `finetune.chat.train` says."""
-    import torch
-
-    from finetune.chat import session
-
-    if recipe.threads:
-        torch.set_num_threads(recipe.threads)
-    return session.run(prepare(recipe, data), recipe, out, run, report, fresh=fresh)
 
 
 def prepare(recipe: ChatRecipe, data: Path | None) -> Prepared:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from retrieval import _claims, adapters, files
+from retrieval import _claims, _cues, adapters, files
 from retrieval.classifier import Classifier
 from retrieval.errors import ModelError
 
@@ -51,20 +51,28 @@ def test_a_short_text_is_kept_whole() -> None:
 
 def test_cues_tell_negation_direction_and_numbers() -> None:
     claim = "Walking lowers blood pressure by 6 mmHg."
-    same = _claims.cues(claim, "Blood pressure was lower by 6 mmHg with walking.")
-    denied = _claims.cues(claim, "Walking did not lower blood pressure, which rose by 2 mmHg.")
-    assert same.shape == (_claims.CUES,)
+    same = _cues.cues(claim, "Blood pressure was lower by 6 mmHg with walking.")
+    denied = _cues.cues(claim, "Walking did not lower blood pressure, which rose by 2 mmHg.")
+    assert same.shape == (_cues.CUES,)
     assert same.dtype == np.float32
-    assert np.abs(np.stack([same, denied])).max() <= 1
-    assert (same[4], denied[4]) == (0, 1)  # one of the two negates
-    assert (same[13], denied[13]) == (1, -1)  # the claim's number is met, or is not
-    assert same[5] == 0
-    assert denied[5] == 1  # a flat result
+    negated, near, flat, met = 11, 14, 15, 39
+    assert (same[negated], denied[negated]) == (0, 1)  # one of the two negates
+    assert (same[near], denied[near]) == (0, 1)  # and does so near the claim's words
+    assert (same[flat], denied[flat]) == (0, 1)  # a flat result
+    assert (same[met], denied[met]) == (1, 0)  # the claim's number is met, or is not
+
+
+def test_cues_of_a_question_are_zero_for_a_claim() -> None:
+    text = "There was no significant difference in pain (p = 0.4)."
+    asked = _cues.cues("Does tea affect pain?", text)
+    said = _cues.cues("Tea affects pain.", text)
+    assert not said[48:].any()
+    assert asked[48:].any()
 
 
 def test_empty_and_odd_texts_have_cues() -> None:
     for pair in (("", ""), ("?", "\n"), ("Is it?", "\ud83d ?"), ("a" * 3000, "b " * 3000)):
-        assert np.isfinite(_claims.cues(*pair)).all()
+        assert np.isfinite(_cues.cues(*pair)).all()
 
 
 @pytest.mark.parametrize("name", ["support", "verdict"])

@@ -18,7 +18,9 @@ HEAVY = ("torch", "transformers", "gradio", "faiss", "pydicom", "langchain", "pa
          "scipy", "pydantic", "rich.console")  # fmt: skip
 COMMANDS = ("chat", "ask", "demo", "ingest", "doctor", "settings", "eval", "eval list", "eval run",
             "library", "library list", "library show", "library remove", "library export",
-            "library verify", "library compact", "library collections", "library drop")  # fmt: skip
+            "library verify", "library compact", "library collections", "library drop", "finetune",
+            "promote", "rollback", "optimize", "merge", "feedback", "feedback export",
+            "feedback review")  # fmt: skip
 
 
 def one_sentence(done: subprocess.CompletedProcess[str], code: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from assistant.errors import AttachmentError
 from assistant.records.reader import read_attachment, read_json, read_record
 from assistant.types import Attachment
+from retrieval.adapters import Entity
 
 
 def bundle(*resources: dict[str, Any]) -> bytes:
@@ -185,3 +187,35 @@ def test_real_notes_keep_their_spans(shared_data: Path) -> None:
             assert len(record.sections) >= 3
             assert record.of("problem")
             assert all(record.text[f.start : f.end] == f.text for f in record.facts)
+
+
+def test_conditions_that_only_a_tagger_knows_become_problems_with_their_assertion() -> None:
+    text = (
+        "CHIEF COMPLAINT\nPituitary lesion.\n\nHPI: No bitemporal hemianopia. NEURO: normal. "
+        "Normal on palpation. Asthma."
+    )
+
+    def tag(texts: Sequence[str]) -> list[list[Entity]]:
+        words = {"Pituitary lesion": 0.95, "bitemporal hemianopia": 0.9, "NEURO": 0.99,
+                 "palpation": 0.9, "Asthma": 0.99, "normal": 0.7}  # fmt: skip
+        return [
+            [
+                Entity(t.index(w), t.index(w) + len(w), w, "Disease", score)
+                for w, score in words.items()
+            ]
+            for t in texts
+        ]
+
+    plain = {f.name for f in read_record(text, "note").of("problem")}
+    assert plain == {"asthma"}
+    found = {f.name: f.assertion for f in read_record(text, "note", tag).of("problem")}
+    assert found == {
+        "pituitary lesion": "present", "bitemporal hemianopia": "negated", "asthma": "present"
+    }  # fmt: skip
+
+
+def test_a_very_long_note_is_not_tagged() -> None:
+    def tag(texts: Sequence[str]) -> list[list[Entity]]:
+        raise AssertionError("the tagger was asked")
+
+    assert read_record("Asthma. " * 20_000, "note", tag).facts
