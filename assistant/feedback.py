@@ -7,6 +7,7 @@ a person has reviewed. Knows nothing of pages, terminals or SQL.
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -89,8 +90,8 @@ class Feedback:
             ConfigError: if the database fails; nothing is stored then.
         """
         _check(thumb, correction, reasons)
-        cleaner = _Cleaner()
         answer = said.answer
+        cleaner = _Cleaner((said.question, correction, answer.answer))
         question = cleaner.clean(said.question)
         from assistant.store.feedback import Entry
 
@@ -199,17 +200,37 @@ class Feedback:
         )  # fmt: skip
 
 
+# Kinds whose words point to one person wherever they stand.
+_TELLING = frozenset({"name", "mrn", "ssn", "phone", "fax", "email", "account", "licence"})
+_LEAST_LETTERS = 3
+
+
 class _Cleaner:
-    """Masks texts and counts what was masked."""
+    """Masks texts and counts what was masked.
 
-    def __init__(self) -> None:
+    What one text of an entry gives away as a person's is masked in the others too, where nothing
+    around it tells: an answer may repeat a bare surname of its question.
+    """
+
+    def __init__(self, texts: Iterable[str]) -> None:
         self.kinds: dict[str, int] = {}
+        self.known: dict[str, str] = {}
+        for text in texts:
+            for found in deidentify.find(text):
+                if found.kind in _TELLING:
+                    words = re.findall(r"[^\W_](?:[^\W_]|[-'’.@])*", found.text)
+                    self.known |= {w: found.kind for w in words if len(w) >= _LEAST_LETTERS}
 
-    def clean(self, text: str) -> str:
+    def clean(self, text: str, *, repeated: bool = True) -> str:
         masked = deidentify.mask(text)
         for kind, count in masked.kinds.items():
             self.kinds[kind] = self.kinds.get(kind, 0) + count
-        return masked.text
+        out = masked.text
+        for word, kind in self.known.items() if repeated else ():
+            out, count = re.subn(rf"(?<!\w){re.escape(word)}(?!\w)", f"[{kind}]", out)
+            if count:
+                self.kinds[kind] = self.kinds.get(kind, 0) + count
+        return out
 
 
 def _check(thumb: int, correction: str, reasons: Iterable[str]) -> None:
@@ -240,10 +261,10 @@ def _passages(
         text = (context(citation) if context and ours else citation.quote) or citation.quote
         yield {
             "key": citation.key,
-            "title": cleaner.clean(citation.title) if ours else "Patient record",
+            "title": cleaner.clean(citation.title, repeated=False) if ours else "Patient record",
             "section": "",
             "url": citation.url if ours else "",
-            "text": cleaner.clean(_around(text, citation.quote)),
+            "text": cleaner.clean(_around(text, citation.quote), repeated=not ours),
         }
 
 

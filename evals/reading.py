@@ -47,7 +47,7 @@ def json_lines(path: Path, required: Mapping[str, type]) -> list[dict[str, Any]]
         InputError: naming the first line that is no JSON object or lacks a key.
     """
     out = []
-    for number, line in enumerate(text(path).splitlines(), 1):
+    for number, line in enumerate(text(path).split("\n"), 1):
         if not line.strip():
             continue
         where = f"{path} line {number}"

@@ -42,10 +42,12 @@ class Labelled(classes.Classes):
     Attributes:
         held_out: pairs of the validation file; empty for the public data.
         crossval: what `finetune.crossval` wrote, or an empty mapping.
+        comparer: the steps and minutes of the comparer's training, whenever that was.
     """
 
     held_out: list[Example]
     crossval: dict[str, Any]
+    comparer: dict[str, Any] | None = None
 
 
 def build(
@@ -96,11 +98,12 @@ def fit(
     one's own files the adapter named by options.start goes on training with the recipe's steps.
     """
     if recipe.data is None and data is not None:
-        state = first.trained(model, recipe, task.bank.encoder, data, run, report)
+        state, minutes = first.trained(model, recipe, task.bank.encoder, data, run, report)
         model.eval()
         found = classes.readings(model, task.bank, task.examples)
         truth = np.array([e.label for e in task.examples])
         classes.take(model, *classes.solved(found, truth, recipe))
+        task.comparer = {"steps": state.step, "minutes": minutes}
         return state
     first.shipped(model, recipe, str(recipe.options.get("start", recipe.task)))
     return training.train(model, task, recipe, run / recipe.name, report, fresh=fresh)
@@ -169,6 +172,7 @@ def card(
         "calibration": calibration,
         "training_data": [*first.TRAINING_DATA, OWN_DATA[recipe.task]],
         "results": results,
+        **({"comparer": task.comparer} if task.comparer else {}),
     }
 
 

@@ -8,6 +8,7 @@ adapter instead. Knows nothing of either task.
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,11 @@ TRAINING_DATA = [
     {"name": "Abstracts of open trials (PubMed Central)", "licence": "CC BY, CC0; one CC BY-SA"},
     {"name": "SciFact's corpus, without the abstracts that claims cite", "licence": "ODC-By 1.0"},
     {"name": "BioASQ tasks 7B to 10B (answers and snippets)", "licence": "CC BY 2.5"},
+    {
+        "name": "The rerank adapter, where training starts: it has met SciFact's claims and PubMedQA's "
+        "questions as searches, never with these labels",
+        "licence": "see its card",
+    },
 ]
 
 
@@ -55,7 +61,7 @@ def recipe_of(recipe: Recipe) -> Recipe:
 
 def trained(
     model: AdapterModel, recipe: Recipe, encoder: Encoder, data: Path, run: Path, report: Any = None
-) -> State:
+) -> tuple[State, float]:
     """Train the comparer in `model`, or read it where an earlier run left it.
 
     Args:
@@ -67,7 +73,8 @@ def trained(
         report: called after every step.
 
     Returns:
-        How its training went; `model` holds its weights, and a last layer that sees no cues.
+        How its training went, and the minutes it took; `model` holds its weights, and a last
+        layer that sees no cues.
     """
     from finetune import _encoder_train as training
     from finetune import _fingerprint
@@ -84,18 +91,24 @@ def trained(
         _begin(model, str(spec.options.get("start", "")))
         classes.freeze(model, int(spec.options.get("frozen", 0)))
         task = classes.Classes(encoder, spec, made, cued=False)
+        started = time.monotonic()
         state = training.train(model, task, spec, folder / "run", report)
+        minutes = round((time.monotonic() - started) / 60, 1)
         tensors = {k: v for k, v in model.trainable().items() if not k.startswith("head.skip.")}
         with files.atomic_folder(kept) as made_in:
             save_file({k: v.contiguous().clone() for k, v in tensors.items()}, made_in / TENSORS)
-            (made_in / STATE).write_text(json.dumps(asdict(state)), encoding="utf-8")
+            (made_in / STATE).write_text(
+                json.dumps({**asdict(state), "minutes": minutes}), encoding="utf-8"
+            )
     try:
         raw = json.loads((kept / STATE).read_text(encoding="utf-8"))
         model.restore({**model.trainable(), **load_file(kept / TENSORS)})
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(f"{kept} is damaged ({error}): remove it and train again.") from error
     model.forget_pass()
-    return State(**{**raw, "history": tuple(tuple(entry) for entry in raw["history"])})
+    minutes = float(raw.pop("minutes"))
+    state = State(**{**raw, "history": tuple(tuple(entry) for entry in raw["history"])})
+    return state, minutes
 
 
 def _begin(model: AdapterModel, name: str) -> None:

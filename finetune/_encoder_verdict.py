@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from finetune import _encoder_classes_cards as cards
 from finetune import _encoder_pairs as pairs
-from finetune._encoder_classes import Classes, head
-from finetune._encoder_classes_cards import fit
+from finetune._encoder_classes import head
+from finetune._encoder_classes_cards import Labelled, fit
 from finetune._encoder_classes_sources import Example
 from retrieval import _claims
 from retrieval.encoder import Encoder
@@ -37,12 +37,12 @@ def own(recipe: Recipe, data: Path) -> list[Example]:
     return out
 
 
-def build(recipe: Recipe, encoder: Encoder, data: Path | None, run: Path) -> Classes:
+def build(recipe: Recipe, encoder: Encoder, data: Path | None, run: Path) -> Labelled:
     """Return the task on all of its pairs, or on the files that the recipe names."""
     return cards.build(recipe, encoder, data, run, LABELS)
 
 
-def card(model: AdapterModel, task: Classes, recipe: Recipe) -> dict[str, Any]:
+def card(model: AdapterModel, task: Labelled, recipe: Recipe) -> dict[str, Any]:
     """Return what the card says of data, input, calibration and results."""
     return {
         "purpose": "Answers a yes/no question from an abstract: yes, no or maybe.",

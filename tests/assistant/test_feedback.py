@@ -318,3 +318,12 @@ def test_a_split_shares_no_user_or_question(pairs: list[tuple[int, int]]) -> Non
     assert outside
     assert set(group) == {e.id for e in entries}
     assert (held, group, kind) == _feedback_export.split(entries[::-1])
+
+
+def test_a_name_that_the_question_gives_away_is_masked_where_it_stands_bare() -> None:
+    from assistant.feedback import _Cleaner
+
+    cleaner = _Cleaner(("Mrs. Okonkwo, MRN 00447123: which dose?", "", ""))
+    said = "Nothing in the library mentions “Okonkwo”. Chart 00447123."
+    assert cleaner.clean(said) == "Nothing in the library mentions “[name]”. Chart [mrn]."
+    assert "Okonkwo" in cleaner.clean("Okonkwo and others 2019", repeated=False)

@@ -50,7 +50,7 @@ def test_an_answer_in_json_is_the_contract() -> None:
     row = json.loads(json.dumps(ANSWER.to_json(), allow_nan=False))
     assert list(row) == [
         "id", "answer", "abstained", "reason", "emergency", "claims", "findings", "record",
-        "steps", "model", "withheld", "nearest",
+        "steps", "model", "withheld", "nearest", "notices",
     ]  # fmt: skip
     assert row["claims"][0] == {
         "text": "Crystals.",

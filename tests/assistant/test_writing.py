@@ -50,7 +50,7 @@ def test_a_sentence_leaves_when_the_next_one_begins(context) -> None:
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(cuts=st.lists(st.integers(0, len(ANSWER)), max_size=12))
 def test_any_pieces_give_what_the_whole_gives(context, cuts) -> None:

@@ -64,9 +64,9 @@ def test_scifact_claims_meet_their_abstracts(settings, tmp_path) -> None:
     lines(tmp_path / "qa/claims.jsonl", {**claims[0], "cited_doc_ids": ["9"]})
     with pytest.raises(InputError, match="line 1 cites 9"):
         task.load(tmp_path / "qa/claims.jsonl", None)
-    lines(tmp_path / "alone/claims.jsonl", claims[0])
+    lines(tmp_path / "far/alone/claims.jsonl", claims[0])
     with pytest.raises(InputError, match=r"put scifact_corpus\.jsonl\.gz beside it"):
-        task.load(tmp_path / "alone/claims.jsonl", None)
+        task.load(tmp_path / "far/alone/claims.jsonl", None)
 
 
 @pytest.mark.parametrize(

@@ -65,3 +65,10 @@ def test_damaged_files(tmp_path) -> None:
     ):
         with pytest.raises(InputError, match=says):
             reading.json_lines(tmp_path / name, {})
+
+
+def test_line_separators_inside_a_text_do_not_break_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes('{"a": "one\u2028two\u0085three"}\r\n{"a": "four"}\n'.encode())
+    rows = reading.json_lines(path, {"a": str})
+    assert [row["a"] for row in rows] == ["one\u2028two\u0085three", "four"]

@@ -67,13 +67,13 @@ def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     claims, corpus, questions, articles, trials = [], [], [], [], []
     for n in range(12):
-        drug, sign = f"drug{chr(97 + n)}", ("lowers", "raises")[n % 2]
+        drug, sign = f"drug{chr(97 + n)}", ("lower", "higher")[n % 2]
         lines = [
             f"We studied {drug} in adults.",
             "Visits took place monthly.",
             f"{drug} {('lowered', 'raised')[n % 2]} pulse.",
             "Nurses kept the records.",
-            f"In conclusion, {drug} {sign} the pulse of adults.",
+            f"In conclusion, {drug} is linked to a {sign} pulse of adults.",
         ]
         evidence = [{"doc_id": str(n), "label": ("SUPPORT", "CONTRADICT")[n % 2], "sentences": [2]}]
         claims.append({
@@ -145,7 +145,7 @@ def test_sources_give_all_labels_and_leave_documents_out(data) -> None:
     asked = [e for e in found if e.first == "Does druga affect pulse in adults?"]
     assert asked
     assert {e.label for e in asked} == {1}
-    without = sources.examples(data, 0, 2, kept_back | {"0"}, {"aims": 99})
+    without = sources.examples(data, 0, 2, kept_back | {"pmid 0"}, {"aims": 99})
     assert not [e for e in without if e.group == "PMC0"]
 
 
