@@ -67,7 +67,7 @@ def test_damaged_files(tmp_path) -> None:
             reading.json_lines(tmp_path / name, {})
 
 
-def test_line_separators_inside_a_text_do_not_break_its_line(tmp_path: Path) -> None:
+def test_line_separators_inside_a_text_do_not_break_its_line(tmp_path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_bytes('{"a": "one\u2028two\u0085three"}\r\n{"a": "four"}\n'.encode())
     rows = reading.json_lines(path, {"a": str})
