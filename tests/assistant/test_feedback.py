@@ -80,7 +80,10 @@ PLANTED = st.fixed_dictionaries({
 
 
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(PLANTED, st.sampled_from(["question", "answer", "correction", "passage", "claim", "title"]))
 def test_planted_identifiers_never_reach_the_files_of_the_store(
