@@ -79,6 +79,7 @@ PLANTED = st.fixed_dictionaries({
 })  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(
     max_examples=12,
     deadline=None,
