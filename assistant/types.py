@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from assistant.findings import Finding as Finding
+from assistant.findings import GateReport as GateReport
+from assistant.findings import OperatingPoint as OperatingPoint
+from assistant.findings import SecondReading as SecondReading
 
 AttachmentKind = Literal["image", "record"]
 EvidenceKind = Literal["passage", "record", "image"]
@@ -32,77 +36,6 @@ class Attachment:
     kind: AttachmentKind
     format: str
     data: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class OperatingPoint:
-    """A decision threshold and what was measured at it.
-
-    Attributes:
-        name: for example "rule in" or "balanced".
-        threshold: probability at or above which the label is reported, in [0, 1].
-        sensitivity: measured share of true cases at or above the threshold, in [0, 1].
-        specificity: measured share of others below it, in [0, 1].
-        measured_on: the data that they were measured on, in words.
-    """
-
-    name: str
-    threshold: float
-    sensitivity: float
-    specificity: float
-    measured_on: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What the image tool says of one image: a probability, or a refusal.
-
-    Attributes:
-        image: the attachment's name.
-        label: the finding's name from the model's own card; "" when refused.
-        probability: calibrated, in [0, 1]; None when refused.
-        operating_point: where the decision is made; None when refused.
-        refused: whether the input gate refused to judge.
-        reason: why it refused, or how the probability stands to the operating point.
-        model: name and version from the model's card.
-        heatmap: PNG bytes of the overlay, or None.
-        notes: caveats worth showing (age outside the training population, inverted image, ...).
-    """
-
-    image: str
-    label: str
-    probability: float | None
-    operating_point: OperatingPoint | None
-    refused: bool
-    reason: str
-    model: str
-    heatmap: bytes | None = field(default=None, repr=False)
-    notes: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the contract's form; the heatmap is a `data:image/png` URI."""
-        point = self.operating_point
-        return {
-            "image": self.image,
-            "label": self.label,
-            "probability": self.probability,
-            "operating_point": None
-            if point is None
-            else {
-                "name": point.name,
-                "threshold": point.threshold,
-                "sensitivity": point.sensitivity,
-                "specificity": point.specificity,
-                "measured_on": point.measured_on,
-            },
-            "refused": self.refused,
-            "reason": self.reason,
-            "model": self.model,
-            "heatmap": None
-            if self.heatmap is None
-            else "data:image/png;base64," + base64.b64encode(self.heatmap).decode("ascii"),
-            "notes": list(self.notes),
-        }
 
 
 @dataclass(frozen=True, slots=True)
