@@ -6,6 +6,9 @@ heatmap can't disagree about it. Knows nothing of files, cards, thresholds or au
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -41,6 +44,13 @@ def equalise(films: Tensor) -> Tensor:
     ranks = weights.cumsum(1) - weights / 2
     ranks = ranks / weights.sum(1, keepdim=True)
     return ((ranks.gather(1, levels) - 0.5) * 12**0.5).view_as(films)
+
+
+def standardise(films: Tensor) -> Tensor:
+    """Return (N, 1, H, W) films with mean 0 and deviation 1 each; a blank film stays near 0."""
+    middle = films.mean((2, 3), keepdim=True)
+    spread = films.std((2, 3), keepdim=True)
+    return (films - middle) / (spread + 1e-2)
 
 
 def local_contrast(films: Tensor, window: int) -> Tensor:
@@ -97,58 +107,113 @@ class Residual(nn.Module):
 
 
 class FilmNet(nn.Module):
-    """A compact residual network over two exposure-free views of a film.
+    """A compact residual network over a film whose exposure it normalises itself.
 
     Args:
         width: channels of the first stage; each of the four stages doubles them.
         side: side that films are resampled to inside, in pixels.
         dropout: share of pooled features dropped in training.
         outputs: logits a film.
+        widths: channels of each stage, instead of `width`.
+        blocks: residual blocks of each stage.
+        normalise: "ranks" gives two exposure-free views (ranks and local contrast), "standard" one
+            (mean 0, deviation 1).
+        deep: a second convolution in the stem, and averaging (not sampling) where films are shrunk.
     """
 
     def __init__(
-        self, width: int = 32, side: int = 160, dropout: float = 0.3, outputs: int = 1
+        self,
+        width: int = 32,
+        side: int = 160,
+        dropout: float = 0.3,
+        outputs: int = 1,
+        *,
+        widths: Sequence[int] = (),
+        blocks: Sequence[int] = (),
+        normalise: str = "ranks",
+        deep: bool = False,
     ) -> None:
         super().__init__()
+        if normalise not in ("ranks", "standard"):
+            raise ValueError(f"normalise is {normalise!r}: it must be ranks or standard")
         self.side = side
-        self.stem = nn.Sequential(
-            nn.Conv2d(2, width, 5, 2, 2, bias=False),
-            nn.BatchNorm2d(width),
+        self.deep = deep
+        self.normalise = normalise
+        widths = tuple(widths) or tuple(width * 2**stage for stage in range(4))
+        counts = tuple(blocks) or (2,) * len(widths)
+        views = 2 if normalise == "ranks" else 1
+        stem: list[nn.Module] = [
+            nn.Conv2d(views, widths[0], 5, 2, 2, bias=False),
+            nn.BatchNorm2d(widths[0]),
             nn.ReLU(),
-            nn.MaxPool2d(2),
-        )
+        ]
+        if deep:
+            stem += [
+                nn.Conv2d(widths[0], widths[0], 3, 1, 1, bias=False),
+                nn.BatchNorm2d(widths[0]),
+                nn.ReLU(),
+            ]
+        self.stem = nn.Sequential(*stem, nn.MaxPool2d(2))
         stages: list[nn.Module] = []
-        channels = width
-        for stage in range(4):
-            wider = width * 2**stage
-            stages.append(Residual(channels, wider, 1 if stage == 0 else 2))
-            stages.append(Residual(wider, wider, 1))
-            channels = wider
+        channels = widths[0]
+        for stage, (wider, count) in enumerate(zip(widths, counts, strict=True)):
+            for place in range(count):
+                stride = 2 if stage and place == 0 else 1
+                stages.append(Residual(channels, wider, stride))
+                channels = wider
         self.stages = nn.Sequential(*stages)
+        self.last = len(stages) - counts[-1]  # Where the last stage begins.
         self.features = channels
         self.drop = nn.Dropout(dropout)
         self.head = nn.Linear(channels, outputs)
+
+    @classmethod
+    def from_card(cls, architecture: Mapping[str, Any]) -> FilmNet:
+        """Return the untrained network that a card's `architecture` describes.
+
+        Raises:
+            KeyError, TypeError, ValueError: if the description lacks a part or can't be right.
+        """
+        return cls(
+            int(architecture.get("width", 32)),
+            int(architecture["side"]),
+            outputs=int(architecture.get("outputs", 1)),
+            widths=[int(width) for width in architecture.get("widths", ())],
+            blocks=[int(count) for count in architecture.get("blocks", ())],
+            normalise=str(architecture.get("normalise", "ranks")),
+            deep=bool(architecture.get("deep", False)),
+        )
 
     def maps(self, films: Tensor) -> Tensor:
         """Return the last feature maps, (N, features, side / 32, side / 32), of (N, 1, H, W) films."""
         return self.late(self.early(films))
 
-    def early(self, films: Tensor) -> Tensor:
-        """Return the third stage's maps, (N, features / 2, side / 16, side / 16)."""
+    def views(self, films: Tensor) -> Tensor:
+        """Return what the first layer sees: (N, 1 or 2, side, side) of (N, 1, H, W) films."""
         if films.shape[-1] != self.side or films.shape[-2] != self.side:
             films = functional.interpolate(
-                films, (self.side, self.side), mode="bilinear", align_corners=False
+                films,
+                (self.side, self.side),
+                mode="bilinear",
+                align_corners=False,
+                antialias=self.deep,
             )
         with torch.autocast(films.device.type, enabled=False):
-            ranks = equalise(films.float())
-            views = torch.cat([ranks, local_contrast(ranks, self.side // 10 * 2 + 1)], 1)
-        views = views.contiguous(memory_format=torch.channels_last)
-        maps: Tensor = self.stages[:6](self.stem(views))
+            if self.normalise == "standard":
+                views = standardise(films.float())
+            else:
+                ranks = equalise(films.float())
+                views = torch.cat([ranks, local_contrast(ranks, self.side // 10 * 2 + 1)], 1)
+        return views.contiguous(memory_format=torch.channels_last)
+
+    def early(self, films: Tensor) -> Tensor:
+        """Return the maps before the last stage, (N, features / 2, side / 16, side / 16)."""
+        maps: Tensor = self.stages[: self.last](self.stem(self.views(films)))
         return maps
 
     def late(self, maps: Tensor) -> Tensor:
-        """Return the last stage's maps from the third's."""
-        last: Tensor = self.stages[6:](maps)
+        """Return the last stage's maps from those before it."""
+        last: Tensor = self.stages[self.last :](maps)
         return last
 
     def classify(self, maps: Tensor) -> Tensor:
