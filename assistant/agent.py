@@ -17,7 +17,17 @@ from assistant.errors import ToolError
 from assistant.events import Event, StepFinished, StepStarted, ToolCalled, ToolReturned
 from assistant.models import _cancel, _prompting
 from assistant.tools import ToolResult, TurnContext
-from assistant.types import Citation, Claim, Evidence, Finding, Record, Step
+from assistant.types import (
+    Agreement,
+    Citation,
+    Claim,
+    Comparison,
+    Estimate,
+    Evidence,
+    Finding,
+    Record,
+    Step,
+)
 from assistant.writing import ABSTAIN, Writer
 from retrieval import plugins
 
@@ -44,7 +54,11 @@ class Outcome:
         findings: of the image tool.
         record: of the record tool.
         steps: what was done and for how long.
-        notices: what the chat model says of the turn itself, such as passages left out for length.
+        notices: what the chat model and the tools say of the turn itself, such as passages left out
+            for length.
+        comparisons: of the image tool: films beside earlier ones.
+        agreements: of the image tool: findings beside records.
+        estimates: of the image tool: film and record together.
     """
 
     text: str = ""
@@ -55,6 +69,9 @@ class Outcome:
     record: Record | None = None
     steps: list[Step] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
+    agreements: list[Agreement] = field(default_factory=list)
+    estimates: list[Estimate] = field(default_factory=list)
 
 
 def run(
@@ -71,6 +88,7 @@ def run(
     yield StepStarted("check")
     began = time.perf_counter()
     yield from writer.finish(outcome.text)
+    yield from writer.insist()
     outcome.claims, outcome.withheld, outcome.reason = writer.claims, writer.withheld, writer.reason
     yield _finished("check", began, outcome)
 
@@ -186,7 +204,19 @@ def _returned(message: Any, outcome: Outcome) -> ToolReturned:
         return ToolReturned(message.name or "tool", str(message.content))
     outcome.findings.extend(result.findings)
     outcome.record = result.record or outcome.record
-    return ToolReturned(message.name, result.summary, result.findings, result.record)
+    outcome.comparisons.extend(result.comparisons)
+    outcome.agreements.extend(result.agreements)
+    outcome.estimates.extend(result.estimates)
+    outcome.notices.extend(result.notices)
+    return ToolReturned(
+        message.name,
+        result.summary,
+        result.findings,
+        result.record,
+        result.comparisons,
+        result.agreements,
+        result.estimates,
+    )
 
 
 def nearest(evidence: Sequence[Evidence], most: int = 3) -> tuple[Citation, ...]:

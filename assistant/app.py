@@ -20,6 +20,7 @@ from assistant.safety import redflags
 from assistant.session import Session, Turn
 from assistant.settings import Settings
 from assistant.types import Answer, Attachment, Citation, Emergency, Step
+from assistant.vision import deidentify
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -58,16 +59,18 @@ class Assistant:
         _ = self.resources.librarian
 
     def accept(self, session: Session, name: str, data: bytes) -> Attachment:
-        """Return an upload as an attachment of a session.
+        """Return an upload as an attachment of a session; a DICOM file loses its identifiers.
 
         Raises:
             AttachmentError: saying what is wrong with it and what is accepted.
         """
-        return intake.accept(name, data, self.settings, len(session.attachments) + 1)
+        found = intake.accept(name, data, self.settings, len(session.attachments) + 1)
+        return deidentify.attachment(found, self.settings)
 
     def accept_file(self, session: Session, path: Path) -> Attachment:
         """Return a file as an attachment of a session; errors as in `accept`."""
-        return intake.accept_file(path, self.settings, len(session.attachments) + 1)
+        found = intake.accept_file(path, self.settings, len(session.attachments) + 1)
+        return deidentify.attachment(found, self.settings)
 
     def answer(
         self,
@@ -227,6 +230,9 @@ class Assistant:
             withheld=tuple(outcome.withheld),
             nearest=agent.nearest(list(context.evidence.values())) if abstained else (),
             notices=tuple(dict.fromkeys(outcome.notices)),
+            comparisons=tuple(outcome.comparisons),
+            agreements=tuple(outcome.agreements),
+            estimates=tuple(outcome.estimates),
         )
 
     def _answer_small(

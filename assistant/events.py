@@ -9,7 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from assistant.types import Answer, Claim, Emergency, Finding, Record
+from assistant.types import (
+    Agreement,
+    Answer,
+    Claim,
+    Comparison,
+    Emergency,
+    Estimate,
+    Finding,
+    Record,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +53,15 @@ class ToolCalled:
 
 @dataclass(frozen=True, slots=True)
 class ToolReturned:
-    """A tool has returned; `summary` is one line, findings and record come whole."""
+    """A tool has returned; `summary` is one line, everything else comes whole."""
 
     tool: str
     summary: str
     findings: tuple[Finding, ...] = ()
     record: Record | None = None
+    comparisons: tuple[Comparison, ...] = ()
+    agreements: tuple[Agreement, ...] = ()
+    estimates: tuple[Estimate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +111,15 @@ def to_json(event: Event) -> dict[str, Any]:
             body = {"name": step, "seconds": seconds}
         case ToolCalled(tool, arguments):
             body = {"tool": tool, "arguments": dict(arguments)}
-        case ToolReturned(tool, summary, findings, record):
+        case ToolReturned(tool, summary, findings, record, comparisons, agreements, estimates):
             body = {
                 "tool": tool,
                 "summary": summary,
                 "findings": [finding.to_json() for finding in findings],
                 "record": None if record is None else record.to_json(),
+                "comparisons": [comparison.to_json() for comparison in comparisons],
+                "agreements": [agreement.to_json() for agreement in agreements],
+                "estimates": [estimate.to_json() for estimate in estimates],
             }
         case Token(text):
             body = {"text": text}

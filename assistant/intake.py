@@ -14,14 +14,11 @@ from assistant.errors import AttachmentError
 from assistant.settings import Settings
 from assistant.types import Attachment
 
-ACCEPTED = "Accepted are PNG, JPEG and DICOM films, and records as plain text or JSON."
+ACCEPTED = "Accepted are PNG, JPEG, TIFF, WebP and DICOM films, and records as plain text or JSON."
 
 # What the first bytes say of formats that are recognised and not accepted.
 _FOREIGN = (
     (b"%PDF", "a PDF document"),
-    (b"II*\0", "a TIFF picture"),
-    (b"MM\0*", "a TIFF picture"),
-    (b"II+\0", "a TIFF picture"),
     (b"GIF8", "a GIF picture"),
     (b"BM", "a BMP picture"),
     (b"\0\0\0\x0cjP  ", "a bare JPEG 2000 picture"),
@@ -38,13 +35,15 @@ _FOREIGN = (
     (b"\x7fELF", "a program"),
     (b"MZ", "a program"),
 )
+# Classic and big TIFF, little and big endian.
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PICTURE_NAMES = (
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".dcm", ".dicom", ".gif", ".bmp", ".tif", ".tiff",
     ".webp", ".svg", ".pdf",
 )  # fmt: skip
 _TEXT_NAMES = (".txt", ".text", ".md", ".json", ".csv", ".log", ".note")
 _WORDS = {"png": "a PNG picture", "jpeg": "a JPEG picture", "dicom": "a DICOM file",
-          "text": "plain text", "json": "JSON text"}  # fmt: skip
+          "tiff": "a TIFF picture", "webp": "a WebP picture", "text": "plain text", "json": "JSON text"}  # fmt: skip
 
 
 def accept_file(path: Path, settings: Settings, number: int = 1) -> Attachment:
@@ -146,7 +145,9 @@ def _sniff_picture(name: str, data: bytes) -> str | None:
     if looks_like_dicom(data):
         return "dicom"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        raise AttachmentError(f"{name} is a WebP picture, which is not accepted. {ACCEPTED}")
+        return "webp"
+    if data.startswith(_TIFF):
+        return "tiff"
     for magic, words in _FOREIGN:
         # Two-letter marks also begin ordinary words ("BMI 31"), so they need a binary file.
         if data.startswith(magic) and (len(magic) > 2 or b"\0" in data[:512]):

@@ -100,6 +100,24 @@ class Settings(BaseModel):
         description="Adapter that turns questions into vectors: a shipped name or a folder; empty "
         "for none. Documents keep the encoder's own vectors, so the index stays as it is.",
     )
+    image_classifiers: tuple[str, ...] = Field(
+        ("pneumonia",),
+        description="Image classifiers, the first that judges a kind of picture first: a shipped "
+        "name or a folder, ensemble:<folder>, hub:<folder or hub id>[@<kind of picture>], or "
+        "monai:<bundle folder>[@<kind of picture>]; commas between them in a variable.",
+    )
+    image_downloads: bool = Field(
+        False,
+        description="Fetch image classifiers named by a hub id. Off, only what is already on this "
+        "machine is used.",
+    )
+    prevalence: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Share of the films judged here that show the finding, 0 to 1; with it, "
+        "findings say how often such a call is right.",
+    )
     threads: int = Field(0, ge=0, description="CPU threads for models; 0 leaves it to torch.")
     passages_per_question: int = Field(8, ge=1, le=50, description="Passages a search returns.")
     support_threshold: float = Field(
@@ -119,6 +137,21 @@ class Settings(BaseModel):
     port: int = Field(
         7860, ge=0, le=65535, description="Port of the chat page; 0 picks a free one."
     )
+
+    @field_validator("image_classifiers", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        parts = value.split(",") if isinstance(value, str) else value
+        if isinstance(parts, list | tuple):
+            parts = tuple(part.strip() if isinstance(part, str) else part for part in parts)
+            if not any(parts):
+                raise ValueError("it must name at least one classifier")
+        return parts
+
+    @field_validator("prevalence", mode="before")
+    @classmethod
+    def _perhaps(cls, value: Any) -> Any:
+        return None if value == "" else value
 
     @field_validator("chat_bits")
     @classmethod

@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from assistant.comparisons import Agreement as Agreement
+from assistant.comparisons import Comparison as Comparison
+from assistant.comparisons import Estimate as Estimate
 from assistant.findings import Finding as Finding
 from assistant.findings import GateReport as GateReport
 from assistant.findings import OperatingPoint as OperatingPoint
@@ -261,6 +264,9 @@ class Answer:
         withheld: sentences that the chat model wrote and the support check withheld.
         nearest: evidence nearest to the question where the assistant abstained.
         notices: what the reader should know of the turn itself: what was left out, and why.
+        comparisons: films that were set beside earlier ones.
+        agreements: how findings and records stand to each other.
+        estimates: from film and record together; beside the findings, never in their place.
     """
 
     id: str
@@ -276,6 +282,9 @@ class Answer:
     withheld: tuple[str, ...] = ()
     nearest: tuple[Citation, ...] = ()
     notices: tuple[str, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    agreements: tuple[Agreement, ...] = ()
+    estimates: tuple[Estimate, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the contract's form."""
@@ -294,4 +303,7 @@ class Answer:
             "withheld": list(self.withheld),
             "nearest": [citation.to_json() for citation in self.nearest],
             "notices": list(self.notices),
+            "comparisons": [comparison.to_json() for comparison in self.comparisons],
+            "agreements": [agreement.to_json() for agreement in self.agreements],
+            "estimates": [estimate.to_json() for estimate in self.estimates],
         }

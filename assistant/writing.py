@@ -14,7 +14,7 @@ from assistant.errors import ModelError
 from assistant.events import ClaimChecked, Event, Token
 from assistant.safety import grounding
 from assistant.tools import PREFIXES
-from assistant.types import Claim
+from assistant.types import Citation, Claim
 from retrieval import sentences
 
 if TYPE_CHECKING:
@@ -72,6 +72,14 @@ class Writer:
         if self.withheld and not self.claims:
             self.reason = "Nothing that the chat model wrote is supported by the evidence found."
 
+    def insist(self) -> Iterator[Event]:
+        """Say what must be said and was not, such as a conflict, whatever the chat model wrote."""
+        abstained = bool(self.reason) and not self.withheld
+        for key, always in self.context.must.items():
+            if always or not abstained:
+                spans = sentences.split(self.context.evidence[key].text)
+                yield from self._check(" ".join(f"{span.text} [{key}]" for span in spans))
+
     def _check(self, text: str) -> Iterator[Event]:
         resources = self.context.resources
         shown = {claim.text for claim in self.claims}
@@ -86,7 +94,7 @@ class Writer:
                 self.withheld.append(claim.text)
                 yield ClaimChecked(claim, shown=False)
                 continue
-            claim = self._renumbered(claim)
+            claim = self._renumbered(self._rested(claim))
             self.claims.append(claim)
             yield ClaimChecked(claim, shown=True)
             yield Token(marked(claim) + " ")
@@ -99,6 +107,18 @@ class Writer:
             return 0.0
         place = classifier.labels.index("contradict")
         return float(classifier.probabilities([(claim, quote)])[0, place])
+
+    def _rested(self, claim: Claim) -> Claim:
+        """Cite what a comparison rests on in its place: a sentence can't be its own source."""
+        citations: dict[str, Citation] = {}
+        for citation in claim.citations:
+            keys = self.context.rests.get(citation.key, ())
+            for key in keys:
+                item = self.context.evidence[key]
+                citations.setdefault(key, grounding.whole(item))
+            if not keys:
+                citations.setdefault(citation.key, citation)
+        return replace(claim, citations=tuple(citations.values()))
 
     def _renumbered(self, claim: Claim) -> Claim:
         """Number the keys by first use, so that a reader meets S1 before S2."""

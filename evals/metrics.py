@@ -101,6 +101,43 @@ def ece(truth: ArrayLike, probabilities: ArrayLike, bins: int = ECE_BINS) -> flo
     return float(np.abs(gap).sum() / len(p))
 
 
+def brier(truth: ArrayLike, probabilities: ArrayLike) -> float | None:
+    """Return the mean squared error of probabilities (Brier 1950), lower is better; None of nothing.
+
+    Args:
+        truth: (N,) whether the label holds, or (N, K) one column a label.
+        probabilities: of the same shape, in [0, 1]; over K labels the squares are summed.
+    """
+    p = np.asarray(probabilities, dtype=np.float64)
+    if not len(p):
+        return None
+    squares = (p - np.asarray(truth, dtype=np.float64)) ** 2
+    return float(squares.mean() if p.ndim == 1 else squares.sum(1).mean())
+
+
+def mean_recall(truth: ArrayLike, guess: ArrayLike, labels: Sequence[int]) -> float | None:
+    """Return the mean share of each label's samples that were recognised (balanced accuracy).
+
+    Labels that do not occur are left out; None where none does.
+    """
+    y, found = np.asarray(truth), np.asarray(guess)
+    shares = [float((found[y == label] == label).mean()) for label in labels if (y == label).any()]
+    return float(np.mean(shares)) if shares else None
+
+
+def mean_auroc(truth: ArrayLike, probabilities: ArrayLike) -> float | None:
+    """Return the mean area under the ROC curve of each label against the rest (Provost & Domingos).
+
+    Args:
+        truth: (N,) numbers of the labels.
+        probabilities: (N, K).
+    """
+    y, p = np.asarray(truth), np.asarray(probabilities, dtype=np.float64)
+    areas = [auroc(y == label, p[:, label]) for label in range(p.shape[1])]
+    known = [area for area in areas if area is not None]
+    return float(np.mean(known)) if known else None
+
+
 def f1(counts: NDArray[np.int64]) -> tuple[float, float, float]:
     """Return precision, recall and F1 from (hits, found, true) counts.
 

@@ -12,6 +12,8 @@ from typing import Any
 
 SHOWN = 40
 CUT = 400
+# Ends of a curve's upward axis.
+_TOPS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #5b6675; --line: #d6dce4; --paper: #fff;
         --bar: #cfe0f5; --dot: #1f5fa8; }
@@ -29,6 +31,8 @@ th, td { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid var(-
 td.number { font-variant-numeric: tabular-nums; text-align: right; white-space: nowrap; }
 td code { font-size: .85rem; overflow-wrap: anywhere; }
 svg { width: 14rem; height: 1.2rem; display: block; }
+svg.curve { width: min(36rem, 100%); height: auto; }
+svg.curve text { font-size: 11px; fill: var(--soft); }
 """
 
 
@@ -38,13 +42,15 @@ def render(
     """Return the page.
 
     Args:
-        result: what metrics.json holds.
+        result: what metrics.json holds; `curves`, where it has some, are drawn: by name, two lists
+            of equal length, the first across and the second up.
         dataset: name of the data.
         unit: what the intervals resample, in the plural.
         predictions: all of them; the first `SHOWN` are printed, cut to `CUT` characters.
     """
     title = f"Evaluation: {html.escape(str(result['task']))}"
     figures = "".join(_figure(name, m) for name, m in result["metrics"].items())
+    drawn = "".join(_curve(name, c) for name, c in result.get("curves", {}).items())
     shown = "".join(
         f"<tr><td class='number'>{number}</td><td><code>{_cut(row)}</code></td></tr>"
         for number, row in enumerate(predictions[:SHOWN], 1)
@@ -58,7 +64,7 @@ def render(
 {html.escape(unit)}, drawn from 0 to 1.</p>
 <div class="wide"><table><thead><tr><th>Metric</th><th>Value</th><th>95% interval</th><th></th></tr>
 </thead><tbody>{figures}</tbody></table></div>
-<h2>Predictions</h2>
+{drawn}<h2>Predictions</h2>
 <p>The first {min(SHOWN, len(predictions))} of {len(predictions)}; all are in predictions.jsonl.</p>
 <div class="wide"><table><tbody>{shown}</tbody></table></div>
 <h2>Environment</h2>{_pairs(result["environment"])}
@@ -81,6 +87,32 @@ def _figure(name: str, metric: Mapping[str, float | None]) -> str:
         f"<rect x='{left:.1f}' y='5' width='{max(right - left, 1):.1f}' height='10' rx='3' "
         "fill='var(--bar)'/>"
         f"<circle cx='{at:.1f}' cy='10' r='4' fill='var(--dot)'/></svg></td></tr>"
+    )
+
+
+def _curve(name: str, curve: Mapping[str, Sequence[float]]) -> str:
+    """Return a line of values in [0, 1] across against values from 0 up to a round top."""
+    (across, xs), (up, ys) = list(curve.items())[:2]
+    if not xs:
+        return ""
+    top = next((t for t in _TOPS if max(ys) <= t), 1.0)
+    line = " ".join(
+        f"{50 + 500 * x:.1f},{220 - 200 * y / top:.1f}" for x, y in zip(xs, ys, strict=True)
+    )
+    grid = "".join(
+        f"<line x1='50' x2='550' y1='{220 - 50 * step}' y2='{220 - 50 * step}' "
+        f"stroke='var(--line)'/><text x='44' y='{224 - 50 * step}' text-anchor='end'>"
+        f"{top * step / 4:.3g}</text>"
+        f"<text x='{50 + 125 * step}' y='238' text-anchor='middle'>{step / 4:g}</text>"
+        for step in range(5)
+    )
+    words = html.escape(f"{name}: {up} against {across}")
+    return (
+        f"<h2>{html.escape(name)}</h2><svg class='curve' viewBox='0 0 570 260' role='img' "
+        f"aria-label='{words}'>{grid}"
+        f"<polyline points='{line}' fill='none' stroke='var(--dot)' stroke-width='2'/>"
+        f"<text x='300' y='256' text-anchor='middle'>{html.escape(across)}</text>"
+        f"<text x='50' y='12'>{html.escape(up)}</text></svg>"
     )
 
 

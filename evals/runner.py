@@ -78,6 +78,7 @@ def run(
         "task": task,
         "n": len(predictions),
         "metrics": {name: m.to_json() for name, m in part.score(predictions).items()},
+        **_curves(part, predictions),
         "dataset": dataset.name,
         "unit": dataset.unit,
         "environment": {
@@ -91,6 +92,12 @@ def run(
     }
     _write(out, result, dataset, predictions)
     return out
+
+
+def _curves(part: Task, predictions: Sequence[Prediction]) -> dict[str, Any]:
+    """Return the curves of a task that has some, for file and report."""
+    drawn = getattr(part, "curves", None)
+    return {} if drawn is None else {"curves": drawn(predictions)}
 
 
 def set_threads(settings: Settings) -> None:

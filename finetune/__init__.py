@@ -1,1 +1,1 @@
-"""Training: adapters of the encoder, the film classifier and its gate, and synthetic films."""
+"""Training: adapters of the encoder and of chat models, image classifiers, their gate, synthetic films."""

@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from finetune import recipe as recipes
 from retrieval.errors import ConfigError
 
 if TYPE_CHECKING:
     from finetune.progress import Report
-    from finetune.recipe import AnyRecipe
+    from finetune.recipe import AnyRecipe, TextRecipe
     from finetune.validation import DataReport
 
 log = logging.getLogger(__name__)
@@ -119,15 +119,21 @@ def _checked(recipe: AnyRecipe, data: Path | None, say: Say) -> DataReport:
 
 def _dry_run(recipe: AnyRecipe, data: Path | None, say: Say) -> int:
     """Check the data with lengths, estimate memory, show the first sample; train nothing."""
+    if recipe.task in recipes.IMAGE_TASKS:
+        from finetune.image import dry
+
+        pictures: Any = recipe
+        return dry.run(pictures, data, say)
     from finetune import _preview, memory, validation
 
-    known = _preview.tokenizer(recipe)
-    report = validation.check(recipe, data, count=_preview.counter(recipe, known))
+    text = cast("TextRecipe", recipe)
+    known = _preview.tokenizer(text)
+    report = validation.check(text, data, count=_preview.counter(text, known))
     say(f"== Data\n{validation.table(report)}\n")
-    estimate = memory.for_recipe(recipe, report.lengths)
+    estimate = memory.for_recipe(text, report.lengths)
     say(f"== Memory\n{memory.table(estimate)}\n")
     report.enforce()
-    sample = _preview.first(recipe, data, known)
+    sample = _preview.first(text, data, known)
     say(f"== First sample ({sample.tokens:,} tokens; {_preview.LEGEND})\n{sample.marked()}\n")
     if sample.note:
         say(f"({sample.note})\n")

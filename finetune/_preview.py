@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from finetune._validation_scan import Count
-    from finetune.recipe import AnyRecipe
+    from finetune.recipe import TextRecipe
 
 OPEN, CLOSE = "⟦", "⟧"
 LEGEND = f"what carries loss stands in {OPEN} {CLOSE}"
@@ -56,7 +56,7 @@ class Preview:
         return whole
 
 
-def tokenizer(recipe: AnyRecipe) -> Any:
+def tokenizer(recipe: TextRecipe) -> Any:
     """Return the tokenizer of a recipe's base, without its weights.
 
     Raises:
@@ -74,7 +74,7 @@ def tokenizer(recipe: AnyRecipe) -> Any:
     return Tokenizer.from_file(str(locate(chosen.encoder) / "tokenizer.json"))
 
 
-def counter(recipe: AnyRecipe, known: Any) -> Count:
+def counter(recipe: TextRecipe, known: Any) -> Count:
     """Return what counts a row's tokens, and how many of them are learned."""
     if recipe.task not in CHAT_TASKS:
 
@@ -97,7 +97,7 @@ def counter(recipe: AnyRecipe, known: Any) -> Count:
     return count_chat
 
 
-def first(recipe: AnyRecipe, data: Path | None, known: Any) -> Preview:
+def first(recipe: TextRecipe, data: Path | None, known: Any) -> Preview:
     """Return the first sample to train on.
 
     Raises:
@@ -121,7 +121,7 @@ def first(recipe: AnyRecipe, data: Path | None, known: Any) -> Preview:
     )
 
 
-def _first_chat(recipe: AnyRecipe, source: sources.Source, known: Any) -> Preview:
+def _first_chat(recipe: TextRecipe, source: sources.Source, known: Any) -> Preview:
     from finetune.chat import data, render
     from finetune.chat import formats as chats
 

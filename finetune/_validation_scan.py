@@ -19,7 +19,7 @@ from retrieval.errors import InputError
 
 if TYPE_CHECKING:
     from finetune._validation_sources import Source
-    from finetune.recipe import AnyRecipe
+    from finetune.recipe import TextRecipe
 
 # Tokens of a row as training renders it, and how many of them are learned.
 Count = Callable[[str, Mapping[str, Any]], tuple[int, int]]
@@ -56,7 +56,7 @@ class Found:
 class Scan:
     """What is known of the rows met so far, over all files."""
 
-    def __init__(self, recipe: AnyRecipe, count: Count | None, find: Find) -> None:
+    def __init__(self, recipe: TextRecipe, count: Count | None, find: Find) -> None:
         """Begin with nothing seen.
 
         Args:

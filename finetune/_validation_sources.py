@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from retrieval.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
-    from finetune.recipe import AnyRecipe
+    from finetune.recipe import TextRecipe
 
 Part = Literal["train", "validation"]
 
@@ -72,7 +72,7 @@ class Source:
     public: bool = False
 
 
-def of(recipe: AnyRecipe, data: Path | None) -> tuple[Source, ...]:
+def of(recipe: TextRecipe, data: Path | None) -> tuple[Source, ...]:
     """Return the files that a recipe reads, those to train on first.
 
     Args:
@@ -110,7 +110,7 @@ def find(file: str, data: Path | None, part: str) -> Path:
     raise InputError(f"There is no data file {where}: check data.{part} in the recipe, and --data.")
 
 
-def _public(recipe: AnyRecipe, data: Path | None) -> tuple[Source, ...]:
+def _public(recipe: TextRecipe, data: Path | None) -> tuple[Source, ...]:
     if data is None:
         raise InputError(
             f"The recipe {recipe.name!r} reads public sets and there is no data folder: give --data "

@@ -135,7 +135,9 @@ def markdown(card: Mapping[str, Any]) -> str:
     lora = card.get("lora") or {}
     facts = {
         "task": card.get("task"),
-        "base": f"{base.get('name')} (sha256 `{str(base.get('sha256'))[:16]}`)",
+        "base": f"{base.get('name')} (sha256 `{str(base.get('sha256'))[:16]}`)" if base else "",
+        "labels": ", ".join(map(str, card.get("labels") or ())) if not base else "",
+        "judges": card.get("modality"),
         "LoRA": ", ".join(f"{k} {v}" for k, v in lora.items() if isinstance(v, int | float | str)),
         "language": card.get("language"),
         "licence": card.get("licence", NOT_STATED),

@@ -26,7 +26,7 @@ from finetune._memory_types import Memory, Setting, Shape
 from retrieval.errors import ModelError
 
 if TYPE_CHECKING:
-    from finetune.recipe import AnyRecipe
+    from finetune.recipe import TextRecipe
     from finetune.validation import Lengths
 
 __all__ = ["Memory", "Setting", "Shape", "estimate", "for_recipe", "table", "watch"]
@@ -44,7 +44,7 @@ _PARTS = {
 
 def estimate(
     config: Mapping[str, Any],
-    recipe: AnyRecipe,
+    recipe: TextRecipe,
     setting: Setting | None = None,
     shape: Shape | None = None,
 ) -> Memory:
@@ -71,7 +71,7 @@ def estimate(
         ) from None
 
 
-def for_recipe(recipe: AnyRecipe, lengths: Lengths | None = None) -> Memory:
+def for_recipe(recipe: TextRecipe, lengths: Lengths | None = None) -> Memory:
     """Return the estimate for a recipe whose base lies on this machine, by its rows' lengths.
 
     Raises:
@@ -90,7 +90,7 @@ def for_recipe(recipe: AnyRecipe, lengths: Lengths | None = None) -> Memory:
     return estimate(config, recipe, setting, shape)
 
 
-def here(recipe: AnyRecipe, weights: Mapping[str, tuple[int, ...]] | None = None) -> Setting:
+def here(recipe: TextRecipe, weights: Mapping[str, tuple[int, ...]] | None = None) -> Setting:
     """Return what this machine, and accelerate's environment, give a training."""
     import torch
 

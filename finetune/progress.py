@@ -34,6 +34,7 @@ class Progress:
         seconds_left: at the mean pace so far, validations included.
         validation: the figure of a validation after this step; None if there was none.
         learning_rate: in force during this step.
+        unit: what `tokens_per_second` counts, in words.
     """
 
     step: int
@@ -43,6 +44,7 @@ class Progress:
     seconds_left: float
     validation: float | None = None
     learning_rate: float = 0.0
+    unit: str = "tokens"
 
 
 Report = Callable[[Progress], None]
@@ -52,7 +54,11 @@ class Meter:
     """Measures a loop's pace: `begin` before each step's work, `end` after it."""
 
     def __init__(
-        self, steps: int, done: int = 0, clock: Callable[[], float] = time.monotonic
+        self,
+        steps: int,
+        done: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+        unit: str = "tokens",
     ) -> None:
         """Start the clock.
 
@@ -60,8 +66,10 @@ class Meter:
             steps: steps of the whole schedule.
             done: steps taken before, by the run that this one goes on from.
             clock: gives seconds.
+            unit: what `end` counts, in words.
         """
         self.steps = steps
+        self.unit = unit
         self.done = done
         self.clock = clock
         self.started = clock()
@@ -92,6 +100,7 @@ class Meter:
             pace * max(self.steps - step, 0),
             validation,
             learning_rate,
+            self.unit,
         )
 
 
@@ -110,7 +119,7 @@ def describe(progress: Progress) -> str:
     """Return a progress as one line of plain text."""
     parts = [f"step {progress.step}/{progress.steps}", f"loss {progress.loss:.3f}"]
     if progress.tokens_per_second:
-        parts.append(f"{progress.tokens_per_second:,.0f} tokens/s")
+        parts.append(f"{progress.tokens_per_second:,.0f} {progress.unit}/s")
     if progress.validation is not None:
         parts.append(f"validation {progress.validation:.4f}")
     if progress.step < progress.steps:
@@ -164,7 +173,8 @@ def bar(name: str) -> Iterator[Report]:
             if progress.validation is not None:
                 figure = f", validation {progress.validation:.4f}"
             note = (
-                f"loss {progress.loss:.3f}, {progress.tokens_per_second:,.0f} tokens/s{figure}, "
+                f"loss {progress.loss:.3f}, {progress.tokens_per_second:,.0f} {progress.unit}/s"
+                f"{figure}, "
                 f"{duration(progress.seconds_left)} left"
             )
             drawn.update(line, completed=progress.step, total=progress.steps, note=note)

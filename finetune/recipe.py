@@ -20,13 +20,16 @@ from retrieval.errors import ConfigError
 if TYPE_CHECKING:
     from finetune._chat_recipe import ChatRecipe
     from finetune._encoder_recipe import Recipe
+    from finetune.image.recipe import ImageRecipe, ToolRecipe
 
-    AnyRecipe: TypeAlias = Recipe | ChatRecipe
+    TextRecipe: TypeAlias = Recipe | ChatRecipe
+    AnyRecipe: TypeAlias = TextRecipe | ImageRecipe | ToolRecipe
 
 RECIPES = Path(__file__).parent / "recipes"
 ENCODER_TASKS = ("rerank", "entities", "embed", "support", "verdict")
 CHAT_TASKS = ("chat", "preference", "image_chat")
-TASKS = (*ENCODER_TASKS, *CHAT_TASKS)
+IMAGE_TASKS = ("image", "image_gate", "image_samples")
+TASKS = (*ENCODER_TASKS, *CHAT_TASKS, *IMAGE_TASKS)
 
 
 def schema(task: str) -> type[BaseModel]:
@@ -43,6 +46,10 @@ def schema(task: str) -> type[BaseModel]:
         from finetune._chat_recipe import ChatRecipe
 
         return ChatRecipe
+    if task in IMAGE_TASKS:
+        from finetune.image.recipe import ImageRecipe, ToolRecipe
+
+        return ImageRecipe if task == "image" else ToolRecipe
     raise ConfigError(f"There is no task {task!r}.{_near(task, TASKS)} Known: {', '.join(TASKS)}.")
 
 

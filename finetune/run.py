@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetune import cards, memory, validation
-from finetune.recipe import CHAT_TASKS
+from finetune.recipe import CHAT_TASKS, IMAGE_TASKS
 
 if TYPE_CHECKING:
     from finetune.progress import Report
@@ -68,7 +68,7 @@ def run(
         checked = validation.check(recipe, data)
     if checked is not None:
         checked.enforce()
-    _import()
+    _import(recipe.task)
     with memory.watch() as watched:
         results = _train(recipe, data, out, run_dir, report, fresh=fresh)
     if main and checked is not None:
@@ -90,17 +90,22 @@ def _train(
 
         chats: Any = recipe
         return chat.train(chats, out, run_dir / recipe.name, report, data=data, fresh=fresh)
+    if recipe.task in IMAGE_TASKS:
+        from finetune import image
+
+        return image.train(recipe, data, out, run_dir, report, fresh=fresh)
     from finetune import encoder
 
     plain: Any = recipe
     return encoder.train(plain, data, out, run_dir, report, fresh=fresh)
 
 
-def _import() -> None:
+def _import(task: str) -> None:
     """Load the libraries, so that their code doesn't count as memory of the training."""
     from importlib import import_module
 
-    for name in ("torch", "transformers", "peft", "accelerate"):
+    names = ("torch", "accelerate")
+    for name in names if task in IMAGE_TASKS else (*names, "transformers", "peft"):
         import_module(name)
 
 

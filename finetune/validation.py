@@ -12,15 +12,17 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from finetune import _validation_scan as scanning
 from finetune import _validation_sources as sources
+from finetune.recipe import IMAGE_TASKS
 from retrieval import files
 from retrieval.errors import InputError
 
 if TYPE_CHECKING:
-    from finetune.recipe import AnyRecipe
+    from finetune.image.recipe import ImageRecipe
+    from finetune.recipe import AnyRecipe, TextRecipe
 
 SHOWN_ROWS = 5
 # Share of rows in another language that is worth a warning: names and titles fool the check.
@@ -138,6 +140,14 @@ def check(
         InputError: if a file is missing, empty or damaged, a row is no JSON object, or columns are
             missing: without these nothing else can be told.
     """
+    if recipe.task in IMAGE_TASKS:
+        from finetune.image import report
+
+        return report.check(cast("ImageRecipe", recipe), data)
+    return _check_rows(cast("TextRecipe", recipe), data, count)
+
+
+def _check_rows(recipe: TextRecipe, data: Path | None, count: scanning.Count | None) -> DataReport:
     from assistant.records import deidentify
 
     scan = scanning.Scan(recipe, count, deidentify.find)
@@ -178,7 +188,7 @@ def check(
 
 
 def _issues(
-    recipe: AnyRecipe, source: sources.Source, found: scanning.Found
+    recipe: TextRecipe, source: sources.Source, found: scanning.Found
 ) -> Iterator[tuple[Issue, bool]]:
     """Yield what is wrong with a file, and whether it stops a run."""
     name = source.path.name
@@ -230,7 +240,7 @@ _MARKS = (
 )
 
 
-def _personal(recipe: AnyRecipe, found: scanning.Found) -> str:
+def _personal(recipe: TextRecipe, found: scanning.Found) -> str:
     kinds = ", ".join(f"{kind} {n}" for kind, n in found.personal.most_common())
     said = f"{{n}} seem to hold personal data ({_plain(kinds)})"
     if recipe.allow_personal_data:

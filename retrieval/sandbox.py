@@ -2,7 +2,9 @@
 
 Whatever goes wrong in there, a crash, a time-out, too much memory, ends as one `SourceError`.
 The result comes back as JSON and raw bytes, never as a pickle. The child gets no environment, writes
-no files, and what it prints is dropped, so that no text of a file reaches a log. Knows no file formats.
+no files, and what it prints is dropped, so that no text of a file reaches a log. On Linux it is forked
+from a warm process that has imported the function's module (`sandbox_warm`); elsewhere, or where that
+fails twice, it is a fresh interpreter. Knows no file formats.
 """
 
 from __future__ import annotations
@@ -17,13 +19,12 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from retrieval import sandbox_warm
 from retrieval.errors import SourceError
+from retrieval.sandbox_warm import CHILD, QUIET, ROOT, Outcome
 
-CHILD = Path(__file__).with_name("sandbox_child.py")
-ROOT = CHILD.parents[1]
 # What a POSIX system ends a process with whose processor time is used up (SIGXCPU).
 OUT_OF_TIME = int(getattr(signal, "SIGXCPU", 0)) or 9999
 
@@ -45,6 +46,18 @@ class Limits:
     patience: float = 3.0
 
 
+class Usage(NamedTuple):
+    """What a child used; zeros where it isn't known.
+
+    Attributes:
+        peak_kib: the most memory that it held at once, with what it shares with the warm child.
+        cpu_s: processor time.
+    """
+
+    peak_kib: int
+    cpu_s: float
+
+
 def run(
     target: str, payload: bytes, options: dict[str, Any], limits: Limits, name: str
 ) -> tuple[dict[str, Any], bytes]:
@@ -61,36 +74,65 @@ def run(
     Raises:
         SourceError: if the function refuses, raises, crashes, or breaks a limit.
     """
+    meta, body, _ = measured(target, payload, options, limits, name)
+    return meta, body
+
+
+def measured(
+    target: str, payload: bytes, options: dict[str, Any], limits: Limits, name: str
+) -> tuple[dict[str, Any], bytes, Usage]:
+    """Do as `run` does, and return what the child used as well."""
     module, _, function = target.partition(":")
     header = {
         "module": module,
         "function": function,
         "options": options,
-        "root": str(ROOT),
+        "size": len(payload),
         "memory_mb": limits.memory_mb,
         "timeout_s": limits.timeout_s,
         "max_output_bytes": limits.max_output_bytes,
     }
     head = json.dumps(header).encode("utf-8")
-    # One thread a library: every thread reserves address space that the limit counts.
-    quiet = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PATH": os.defpath}
+    message = len(head).to_bytes(4, "big") + head
+    try:
+        outcome = _ask(module, message, payload, limits)
+    except TimeoutError:
+        raise _too_slow(name, limits) from None
+    if not outcome.output and outcome.code == -OUT_OF_TIME:
+        raise _too_slow(name, limits)
+    return (*_unpack(outcome.output, name), Usage(outcome.peak_kib, outcome.cpu_s))
+
+
+def stop() -> None:
+    """End the warm child, if one runs; the next call starts another. The interpreter's end does it."""
+    sandbox_warm.WARM.stop()
+
+
+def _ask(module: str, message: bytes, payload: bytes, limits: Limits) -> Outcome:
+    most = limits.max_output_bytes + 1_000_000  # The header comes on top.
+    wait_s = limits.timeout_s * limits.patience
+    for _ in range(2 if sandbox_warm.SUPPORTED else 0):
+        with suppress(sandbox_warm.Lost):
+            return sandbox_warm.WARM.ask(module, message, payload, most, wait_s)
+    return _fresh(message, payload, most, wait_s)
+
+
+def _fresh(message: bytes, payload: bytes, most: int, wait_s: float) -> Outcome:
+    """Have an interpreter of its own answer the request."""
     child = subprocess.Popen(  # noqa: S603 - our own interpreter and file, no shell
-        [sys.executable, "-I", str(CHILD)],
+        [sys.executable, "-I", str(CHILD), str(ROOT)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env=quiet,
+        env=QUIET,
         cwd=ROOT,
         close_fds=True,
     )
     try:
-        message = len(head).to_bytes(4, "big") + head
-        output = _exchange(child, message, payload, limits)
+        output = _exchange(child, message, payload, most, wait_s)
         if not output:  # Its exit status tells a time-out from a crash.
             with suppress(subprocess.TimeoutExpired):
                 child.wait(5)
-    except TimeoutError:
-        raise _too_slow(name, limits) from None
     finally:
         child.kill()
         child.wait()
@@ -98,9 +140,7 @@ def run(
             if stream is not None:
                 with suppress(OSError):
                     stream.close()
-    if not output and child.returncode == -OUT_OF_TIME:
-        raise _too_slow(name, limits)
-    return _unpack(output, name)
+    return Outcome(output, child.returncode)
 
 
 def _too_slow(name: str, limits: Limits) -> SourceError:
@@ -110,18 +150,17 @@ def _too_slow(name: str, limits: Limits) -> SourceError:
 
 
 def _exchange(
-    child: subprocess.Popen[bytes], message: bytes, payload: bytes, limits: Limits
+    child: subprocess.Popen[bytes], message: bytes, payload: bytes, most: int, wait_s: float
 ) -> bytes:
     """Feed the child and collect what it says, within time and size."""
     sender = threading.Thread(target=_send, args=(child, message, payload), daemon=True)
     sender.start()
     assert child.stdout is not None  # noqa: S101 - it was opened as a pipe
-    deadline = time.monotonic() + limits.timeout_s * limits.patience
-    allowed = limits.max_output_bytes + 1_000_000  # The header comes on top.
+    deadline = time.monotonic() + wait_s
     output = bytearray()
     with selectors.DefaultSelector() as selector:
         selector.register(child.stdout, selectors.EVENT_READ)
-        while len(output) <= allowed:
+        while len(output) <= most:
             left = deadline - time.monotonic()
             if left <= 0 or not selector.select(left):
                 raise TimeoutError

@@ -33,9 +33,12 @@ FRAMEWORKS = {
     "sqlalchemy": ("assistant/store/",),
     "alembic": ("assistant/store/",),
     "typer": ("ui/cli",),
-    "transformers": ("assistant/models/", "finetune/"),
+    "transformers": ("assistant/models/", "finetune/", "assistant/vision/classifiers/hub"),
+    "monai": ("assistant/vision/classifiers/monai", "evals/bench/"),
     "langchain": ("assistant/",),
     "langgraph": ("assistant/",),
+    "reportlab": ("assistant/vision/outputs/",),
+    "highdicom": ("assistant/vision/outputs/",),
 }
 # Loads, for comparison, the store that it has just written itself.
 PEERS = {"evals/bench/_peers.py"}

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from ui import cli_library, cli_training, failures
+from ui import cli_image, cli_library, cli_training, failures
 
 app = typer.Typer(
     name="auscult",
@@ -304,6 +304,7 @@ def run_eval(
     return command.run_task(ctx.obj.config, task, data, limit, out)
 
 
+cli_image.add_to(app)
 cli_training.add_to(app)
 
 if __name__ == "__main__":

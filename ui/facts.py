@@ -31,6 +31,11 @@ def details(fact: Fact) -> list[tuple[str, str]]:
     return out
 
 
+def spread(value: float) -> str:
+    """Return a deviation with two places that never rounds to none at all."""
+    return "< 0.01" if 0 <= value < 0.01 else f"{value:.2f}"
+
+
 def probability(value: float) -> str:
     """Return a probability with two places that never rounds to certainty."""
     if value > 0.99:

@@ -21,8 +21,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from assistant.types import Answer, Citation, Fact, Finding, Record
-from ui import facts, marks
+from assistant.types import Answer, Citation, Fact, Record
+from ui import facts, marks, render_films
 
 if TYPE_CHECKING:
     from assistant.doctor import Check
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 NOTICE = "Decision support for professionals. It does not replace clinical judgement."
 RESEARCH = "Research use only"
 _PIPE_WIDTH = 100
-_BAR = 24
 _TABLES = (("problem", "Problems"), ("medication", "Medications"), ("allergy", "Allergies"),
            ("lab", "Laboratory values"), ("vital", "Vital signs"), ("procedure", "Procedures"))  # fmt: skip
 
@@ -89,9 +88,10 @@ def answer(
         parts.append(Panel(body, title="EMERGENCY", border_style="bold red", box=box.HEAVY))
     parts.append(_abstention(result) if result.abstained else _claims(result))
     parts += [
-        _finding(finding, (saved or {}).get(position))
+        render_films.finding(finding, (saved or {}).get(position))
         for position, finding in enumerate(result.findings)
     ]
+    parts += render_films.together(result.agreements, result.comparisons, result.estimates)
     if result.record is not None:
         parts.append(_record(result.record, known=result.record in seen))
     sources = _sources(result)
@@ -159,30 +159,6 @@ def _abstention(result: Answer) -> RenderableType:
         parts.append(plain_text("Nearest passages, which do not answer it:", "dim"))
         parts += [_quote(f"{n}.", (c,)) for n, c in enumerate(result.nearest, start=1)]
     return Group(*parts)
-
-
-def _finding(finding: Finding, saved: str | None) -> RenderableType:
-    lines: list[RenderableType] = []
-    point = finding.operating_point
-    if finding.refused or finding.probability is None:
-        lines += [Text("Not judged", style="bold yellow"), plain_text(finding.reason)]
-    else:
-        filled = round(finding.probability * _BAR)
-        head = plain_text(f"{finding.label}  ", "bold")
-        head.append("█" * filled + "░" * (_BAR - filled))
-        head.append(f"  {facts.probability(finding.probability)}", style="bold")
-        lines += [head, plain_text(finding.reason)]
-    if point is not None:
-        lines.append(plain_text(
-            f"Operating point '{point.name}': threshold {point.threshold:.2f}, sensitivity "
-            f"{point.sensitivity:.2f}, specificity {point.specificity:.2f}, measured on "
-            f"{point.measured_on}.", "dim"))  # fmt: skip
-    lines += [plain_text(f"Note: {note}") for note in finding.notes]
-    if finding.heatmap is not None:
-        lines.append(plain_text(f"Heatmap: {saved or 'save it with --heatmaps DIR'}", "dim"))
-    lines.append(plain_text(f"Model: {finding.model}", "dim"))
-    title = Text.assemble(plain_text(finding.image), " · ", RESEARCH)
-    return Panel(Group(*lines), title=title, title_align="left", box=box.ROUNDED)
 
 
 def _record(record: Record, *, known: bool) -> RenderableType:

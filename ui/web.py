@@ -30,6 +30,9 @@ for _name in ("GRADIO_ANALYTICS_ENABLED", "GRADIO_RUN_HISTORY", "GRADIO_MCP_SERV
     os.environ[_name] = "False"
 
 
+SCRIPT = "viewer.js"
+
+
 class WarmUp:
     """Loads the assistant's parts in the background and says how far that is."""
 
@@ -81,12 +84,14 @@ def create_app(assistant: Assistant, warm_up: WarmUp) -> FastAPI:
     import gradio as gr
     from fastapi import FastAPI
 
-    from ui import web_page, web_theme
+    from ui import web_page, web_shelf, web_theme
     from ui.web_uploads import Browsers, Owners
 
-    owners = Owners()
-    page = web_page.build(assistant, owners, web_page.Warmth(warm_up.line), _bug(assistant))
+    owners, shelf, bug = Owners(), web_shelf.Shelf(), _bug(assistant)
+    page = web_page.build(assistant, owners, shelf, web_page.Warmth(warm_up.line), bug)
     app = FastAPI(title="Auscult", docs_url=None, redoc_url=None, openapi_url=None)
+    web_shelf.add_to(app, shelf, bug)
+    _add_script(app)
     gr.mount_gradio_app(
         app,
         page,
@@ -100,10 +105,26 @@ def create_app(assistant: Assistant, warm_up: WarmUp) -> FastAPI:
         mcp_server=False,
         pwa=False,
         theme=web_theme.theme(),
-        css=resources.files("ui.assets").joinpath("page.css").read_text(encoding="utf-8"),
+        css=_asset("page.css") + _asset("films.css"),
+        head=f'<script src="{SCRIPT}" defer></script>',
     )
     app.add_middleware(Browsers, owners=owners)
     return app
+
+
+def _add_script(app: FastAPI) -> None:
+    """Serve the page's own script; everything else on the page is Gradio's."""
+    from starlette.responses import Response
+
+    body = _asset("viewer.js")
+    headers = {"cache-control": "no-cache"}
+    app.add_route(
+        f"/{SCRIPT}", lambda request: Response(body, 200, headers, "text/javascript"), ["GET"]
+    )
+
+
+def _asset(name: str) -> str:
+    return resources.files("ui.assets").joinpath(name).read_text(encoding="utf-8")
 
 
 def serve(config: Path | None, overrides: dict[str, Any], *, open_browser: bool) -> int:

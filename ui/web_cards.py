@@ -1,84 +1,16 @@
-"""Cards of the page as HTML: an image finding, a record's facts, the steps of a turn.
+"""Cards of the page as HTML: a record's facts, the steps of a turn.
 
 Every piece of data passes `web_html.text`. Knows nothing of Gradio.
 """
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 
-from assistant.types import Answer, Fact, Finding, Record
+from assistant.types import Answer, Fact, Record
 from ui import facts, web_html
 
 KINDS = ("problem", "medication", "allergy", "lab", "vital", "procedure")
-
-
-def finding(value: Finding, words: Mapping[str, str], original: str) -> str:
-    """Return the card of an image finding, or of a refusal.
-
-    Args:
-        value: what the image tool said.
-        words: the page's words.
-        original: the image as a data URI, or "".
-    """
-    text = web_html.text
-    judged = value.probability is not None and not value.refused
-    title = text(value.label) if judged else text(words["not_judged"])
-    body = _scale(value, words) if judged else ""
-    body += f"<p>{text(value.reason)}</p>" if value.reason else ""
-    body += "".join(f'<p class="au-note">{text(note)}</p>' for note in value.notes)
-    model = text(words["model"].format(model=value.model)) if value.model else ""
-    return (
-        f'<section class="au-card au-finding" data-refused="{str(not judged).lower()}">'
-        f'<header><h3>{title}</h3><span class="au-tag">{text(words["research"])}</span></header>'
-        f"{body}{_pictures(value, words, original)}"
-        f'<footer class="au-quiet">{text(value.image)}{" · " if model else ""}{model}</footer></section>'
-    )
-
-
-def _scale(value: Finding, words: Mapping[str, str]) -> str:
-    text = web_html.text
-    probability, point = value.probability or 0.0, value.operating_point
-    percent = f"{100 * probability:.1f}"
-    tick = above = figures = ""
-    if point is not None:
-        above = "above" if probability >= point.threshold else "below"
-        tick = f'<i class="au-tick" style="left:{100 * point.threshold:.1f}%"></i>'
-        measured = text(words["measured_on"].format(data=point.measured_on))
-        figures = (
-            '<dl class="au-point">'
-            + "".join(
-                f"<div><dt>{text(words[name])}</dt><dd>{figure:.2f}</dd></div>"
-                for name, figure in (
-                    ("threshold", point.threshold),
-                    ("sensitivity", point.sensitivity),
-                    ("specificity", point.specificity),
-                )
-            )
-            + f'</dl><p class="au-quiet">{text(point.name)} · {measured}</p>'
-        )
-    label = text(words["probability"])
-    return (
-        f'<div class="au-scale {above}"><div class="au-bar" role="meter" aria-label="{label}" '
-        f'aria-valuemin="0" aria-valuemax="1" aria-valuenow="{probability:.3f}">'
-        f'<b style="width:{percent}%"></b>{tick}</div>'
-        f'<span class="au-value"><small>{label}</small> {text(facts.probability(probability))}</span></div>{figures}'
-    )
-
-
-def _pictures(value: Finding, words: Mapping[str, str], original: str) -> str:
-    shown = [(original, words["original"])] if original else []
-    if value.heatmap is not None:
-        uri = "data:image/png;base64," + base64.b64encode(value.heatmap).decode("ascii")
-        shown.append((uri, words["heatmap"]))
-    text = web_html.text
-    figures = "".join(
-        f'<figure><img src="{text(uri)}" alt="{text(caption)}: {text(value.image)}">'
-        f"<figcaption>{text(caption)}</figcaption></figure>"
-        for uri, caption in shown
-    )
-    return f'<div class="au-pictures">{figures}</div>' if figures else ""
 
 
 def record(value: Record, words: Mapping[str, str], *, folded: bool) -> str:

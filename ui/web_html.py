@@ -13,8 +13,9 @@ import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from assistant.types import Answer, Citation, Record
-from ui import marks, web_cards
+from assistant.types import Answer, Citation, Finding, Record
+from ui import marks, web_beside, web_cards, web_exhibits, web_finding
+from ui.web_exhibits import Exhibit
 from ui.web_turn import View
 
 WINDOW = 1200
@@ -27,14 +28,18 @@ class Scene:
     Attributes:
         words: the page's words in the reader's language.
         context: the whole section or record around a citation, or "".
-        picture: an image attachment by name as a data URI, or "".
+        exhibit: addresses of a finding's pictures and files.
+        show: the address of a PNG.
+        prevalence: the one that is set, or None.
         seen: records whose facts the conversation shows already.
         prefix: begins every id of the fragment, so that two answers share none.
     """
 
     words: Mapping[str, str]
     context: Callable[[Citation], str]
-    picture: Callable[[str], str]
+    exhibit: Callable[[Finding], Exhibit] = web_exhibits.plain
+    show: Callable[[bytes], str] = web_exhibits.data_uri
+    prevalence: float | None = None
     seen: Collection[Record] = ()
     prefix: str = field(default_factory=lambda: "au" + secrets.token_hex(4))
 
@@ -55,7 +60,7 @@ def question(message: str, pictures: Sequence[tuple[str, str]]) -> str:
 
     Args:
         message: what was written.
-        pictures: (file name, data URI or "") of each attachment.
+        pictures: (file name, address or "") of each attachment.
     """
     files = "".join(
         f'<figure class="au-file"><img src="{text(uri)}" alt=""><figcaption>{text(name)}</figcaption>'
@@ -88,8 +93,7 @@ def turn(view: View, scene: Scene) -> str:
         parts.append(_abstention(answer, scene, panels))
     else:
         parts.append(_answer(answer, scene, panels))
-    findings = answer.findings if answer is not None else view.findings
-    parts += [web_cards.finding(f, words, scene.picture(f.image)) for f in findings]
+    parts += _films(view, scene)
     record = answer.record if answer is not None else view.record
     if record is not None:
         parts.append(web_cards.record(record, words, folded=record in scene.seen))
@@ -99,6 +103,22 @@ def turn(view: View, scene: Scene) -> str:
         parts.append(web_cards.steps(answer, view.tools, words))
     state = "done" if view.over else "busy"
     return f'<article class="au-answer" data-state="{state}">{"".join(parts)}{"".join(panels)}</article>'
+
+
+def _films(view: View, scene: Scene) -> list[str]:
+    """Return what was said of images: findings, conflicts with a record first, then the rest."""
+    said, words = view.answer or view, scene.words
+    parts = [
+        web_beside.agreement(value, words)
+        for value in sorted(said.agreements, key=lambda value: value.accord != "conflict")
+    ]
+    shown = [(finding, scene.exhibit(finding)) for finding in said.findings]
+    parts.append(web_finding.findings(shown, words, scene.prefix, scene.prevalence))
+    parts += [
+        web_beside.comparison(value, words, f"{scene.prefix}-beside-{number}", scene.show)
+        for number, value in enumerate(said.comparisons)
+    ]
+    return parts + [web_beside.estimate(value, words) for value in said.estimates]
 
 
 def _so_far(view: View, words: Mapping[str, str]) -> str:

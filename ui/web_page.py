@@ -6,9 +6,10 @@ kept on any object that two pages share. Knows nothing of HTML fragments or of t
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,9 @@ from gradio.components.chatbot import ComponentMessage
 from assistant.feedback import Said
 from assistant.session import Session
 from assistant.types import Attachment
-from ui import locales, web_feedback, web_html, web_images
+from ui import locales, web_feedback, web_html
+from ui.web_exhibits import Exhibits
+from ui.web_shelf import Shelf
 from ui.web_turn import Turn, View, accept_all
 from ui.web_uploads import Owners, browser_of
 
@@ -55,7 +58,7 @@ class Conversation:
         language: of the page's words.
         session: the assistant's side.
         messages: the bubbles so far.
-        pictures: image attachments by name, as data URIs.
+        exhibits: its pictures and files, on the shelf for its browser.
         turn: the turn that is running, or None.
         said: what was answered, by the place of its bubble.
         rated: the place of the answer whose correction is being written, or -1.
@@ -65,7 +68,7 @@ class Conversation:
     language: str
     session: Session = field(default_factory=Session.new)
     messages: list[Message] = field(default_factory=list)
-    pictures: dict[str, str] = field(default_factory=dict)
+    exhibits: Exhibits | None = None
     turn: Turn | None = None
     said: dict[int, Said] = field(default_factory=dict)
     rated: int = -1
@@ -79,17 +82,22 @@ class Warmth:
 
 
 def build(
-    assistant: Assistant, owners: Owners, warmth: Warmth, on_bug: Callable[[BaseException], str]
+    assistant: Assistant,
+    owners: Owners,
+    shelf: Shelf,
+    warmth: Warmth,
+    on_bug: Callable[[BaseException], str],
 ) -> gr.Blocks:
     """Return the page.
 
     Args:
         assistant: answers.
         owners: who uploaded what.
+        shelf: takes the pictures and files of conversations.
         warmth: says how far the assistant is in loading.
         on_bug: saves an unexpected error and returns where.
     """
-    handlers = _Handlers(assistant, owners, warmth, on_bug)
+    handlers = _Handlers(assistant, owners, shelf, warmth, on_bug)
     words = locales.words(locales.DEFAULT)
     with gr.Blocks(
         title=words["title"], analytics_enabled=False, fill_height=True, delete_cache=(600, 3600)
@@ -152,11 +160,13 @@ class _Handlers:
         self,
         assistant: Assistant,
         owners: Owners,
+        shelf: Shelf,
         warmth: Warmth,
         on_bug: Callable[[BaseException], str],
     ) -> None:
         self._assistant = assistant
         self._owners = owners
+        self._shelf = shelf
         self._warmth = warmth
         self._on_bug = on_bug
 
@@ -208,6 +218,8 @@ class _Handlers:
     def new(self, conversation: Conversation | None, request: gr.Request) -> tuple[Any, ...]:
         """Forget the conversation and begin another."""
         self.stop(conversation)
+        if conversation is not None and conversation.exhibits is not None:
+            self._shelf.forget(conversation.exhibits.group)
         return [], gr.update(value=None, interactive=True), _begin(request)
 
     def _take(
@@ -262,18 +274,21 @@ class _Handlers:
     ) -> Iterator[View]:
         """Put each view of the turn into the last bubble."""
         assistant, session, messages = self._assistant, conversation.session, conversation.messages
+        exhibits = self._exhibits(conversation)
         scene = web_html.Scene(
             locales.words(conversation.language),
             lambda citation: assistant.context(citation, session),
-            lambda name: conversation.pictures.get(name, ""),
+            exhibits.of,
+            exhibits.show,
+            assistant.settings.prevalence,
             [turn.answer.record for turn in session.turns if turn.answer.record is not None],
         )
         asked = next(n for n in reversed(range(len(messages))) if messages[n]["role"] == "user")
         messages.append(_bubble("assistant", web_html.turn(View(), scene)))
         yield View()
-        for attachment in attachments:
-            picture = web_images.data_uri(attachment, assistant.settings)
-            conversation.pictures[attachment.name] = picture
+        # As the session will number them.
+        for number, attachment in enumerate(attachments, len(session.attachments) + 1):
+            exhibits.add(replace(attachment, id=f"A{number}"))
         messages[asked] = _bubble(
             "user", web_html.question(message, _shown(conversation, attachments))
         )
@@ -289,6 +304,14 @@ class _Handlers:
                 yield view
         finally:
             conversation.turn = None
+
+    def _exhibits(self, conversation: Conversation) -> Exhibits:
+        if conversation.exhibits is None:
+            mark = secrets.token_hex(16)
+            conversation.exhibits = Exhibits(
+                self._assistant, self._shelf, conversation.browser, mark
+            )
+        return conversation.exhibits
 
 
 def _begin(request: gr.Request) -> Conversation:
@@ -306,7 +329,8 @@ def _own(conversation: Conversation | None, request: gr.Request) -> Conversation
 
 
 def _shown(conversation: Conversation, attachments: list[Attachment]) -> list[tuple[str, str]]:
-    return [(a.name, conversation.pictures.get(a.name, "")) for a in attachments]
+    exhibits = conversation.exhibits
+    return [(a.name, exhibits.picture(a.name) if exhibits else "") for a in attachments]
 
 
 def _bubble(role: str, fragment: str) -> Message:

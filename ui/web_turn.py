@@ -14,7 +14,18 @@ from dataclasses import dataclass, field, replace
 
 from assistant import events
 from assistant.errors import AuscultError
-from assistant.types import Answer, Attachment, Claim, Emergency, Finding, Record, Step
+from assistant.types import (
+    Agreement,
+    Answer,
+    Attachment,
+    Claim,
+    Comparison,
+    Emergency,
+    Estimate,
+    Finding,
+    Record,
+    Step,
+)
 
 INTERVAL_S = 0.05
 
@@ -35,6 +46,9 @@ class View:
         answer: the outcome, or None while it is not there.
         error: why there is none, or "".
         stopped: whether the reader stopped it.
+        comparisons: films set beside earlier ones.
+        agreements: how films and records stand to each other.
+        estimates: from film and record together.
     """
 
     running: str = ""
@@ -48,6 +62,9 @@ class View:
     answer: Answer | None = None
     error: str = ""
     stopped: bool = False
+    comparisons: tuple[Comparison, ...] = ()
+    agreements: tuple[Agreement, ...] = ()
+    estimates: tuple[Estimate, ...] = ()
 
     @property
     def over(self) -> bool:
@@ -92,6 +109,9 @@ def _returned(view: View, event: events.ToolReturned) -> View:
         tools=tuple(tools),
         findings=(*view.findings, *event.findings),
         record=event.record or view.record,
+        comparisons=(*view.comparisons, *event.comparisons),
+        agreements=(*view.agreements, *event.agreements),
+        estimates=(*view.estimates, *event.estimates),
     )
 
 

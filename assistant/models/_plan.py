@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import BaseMessage, HumanMessage
 
+from assistant.models import _plan_images
 from assistant.models._generic import is_generic
 from retrieval import aspects, words
 from retrieval.librarian import Librarian
@@ -30,19 +31,6 @@ _PRONOUN = re.compile(
 _PERSON = re.compile(r"\b(she|he|her|him|his|the (patient|child|baby|woman|man))\b", re.IGNORECASE)
 _LEAD_IN = re.compile(
     r"^\W*(and|but|so|ok(ay)?|also|then|what about|how about)\b[\s,]*", re.IGNORECASE
-)
-_IMAGE_WORDS = re.compile(
-    r"\b(x-?rays?|films?|radiographs?|images?|scans?|pictures?|cxr|heatmap|photo|attachment|uploaded|"
-    r"dicom)\b|片子|图像|胸片",
-    re.IGNORECASE,
-)
-_ABOUT_THIS = re.compile(
-    r"\b(this|the|my|that|attached|uploaded|above|his|her|these)\b", re.IGNORECASE
-)
-_SHOWS = re.compile(
-    r"\b(show|see|seen|find|finding|findings|read|look|normal|abnormal|interpret|report|judge|is there|"
-    r"does (it|this)|what is (this|on))\b",
-    re.IGNORECASE,
 )
 _SHORT_WORDS = 7
 
@@ -76,15 +64,16 @@ def make(messages: Sequence[BaseMessage], resources: Resources) -> Plan:
     attached: list[dict[str, Any]] = last.additional_kwargs.get("attachments", [])
     known: list[dict[str, Any]] = last.additional_kwargs.get("known_attachments", attached)
     calls: list[Call] = []
-    images = [a for a in attached if a["kind"] == "image"]
     records = [a for a in attached if a["kind"] == "record"]
-    about_image = _about_image(message, known, attached)
+    about_image = _plan_images.about(message, known, attached)
     about_record = _about_record(message, known)
-    if about_image and not images:
-        images = [a for a in known if a["kind"] == "image"][-1:]
     if about_record and not records:
         records = [a for a in known if a["kind"] == "record"][-1:]
-    calls.extend(Call("image", (("attachment", a["id"]),)) for a in images)
+    # A record that comes alone is set beside the latest film.
+    beside = bool(records) and not message
+    judged = _plan_images.arguments(message, known, attached, meant=about_image or beside)
+    if judged:
+        calls.append(Call("image", judged))
     question = message
     if message:
         for attachment in records:
@@ -151,16 +140,6 @@ def _with_subject(message: str, previous: str, old: Sequence[Mention]) -> str:
     name = previous[old[0].start : old[0].end]
     replaced, count = _PRONOUN.subn(name, bare, count=1)
     return f"{replaced}?" if count else f"{bare} ({name})?"
-
-
-def _about_image(
-    message: str, known: Sequence[dict[str, Any]], attached: Sequence[dict[str, Any]]
-) -> bool:
-    if not any(a["kind"] == "image" for a in known):
-        return False
-    names_it = bool(_IMAGE_WORDS.search(message)) and bool(_ABOUT_THIS.search(message))
-    fresh = any(a["kind"] == "image" for a in attached)
-    return names_it or (fresh and (not message or bool(_SHOWS.search(message))))
 
 
 def _about_record(message: str, known: Sequence[dict[str, Any]]) -> bool:

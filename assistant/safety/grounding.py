@@ -96,6 +96,11 @@ def check(
     return Claim(written.text, top, kept)
 
 
+def whole(item: Evidence) -> Citation:
+    """Return a citation of all of a piece of evidence."""
+    return _citation(item, 0, len(item.text))
+
+
 def _against(
     text: str, item: Evidence, embed: Embed, contradicts: Contradicts | None
 ) -> tuple[float, Citation]:

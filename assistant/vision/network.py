@@ -121,7 +121,7 @@ class FilmNet(nn.Module):
         deep: a second convolution in the stem, and averaging (not sampling) where films are shrunk.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the keys of a card's architecture
         self,
         width: int = 32,
         side: int = 160,

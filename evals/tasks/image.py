@@ -1,123 +1,99 @@
-"""Images: does the film classifier tell pneumonia from normal, and are its probabilities true?
+"""Images: does the classifier tell its labels apart, are its probabilities true, does it know its limits?
 
-Dataset: a CSV with file, label and optionally patient_id; files lie relative to the CSV. Solver: the
-same intake, gate and judge that the chat uses. Scorer: a refused film counts as a wrong call in
-accuracy, sensitivity and specificity, since nothing was recognised; AUROC and the calibration error
-are of the judged films, for a refusal has no probability. Films of one patient are drawn together.
+Dataset: a CSV with file, label (or label_nih) and optionally patient_id, age, sex and view; files lie
+relative to the CSV, and the first classifier in use that knows every label is the one measured.
+Solver: the same intake, gate and judge that the chat uses. Scorer: accuracy and balanced accuracy are
+of a forced call, at the card's balanced point for two labels and of the likeliest for more; what the
+tool does where it may abstain stands beside them. A refused image counts as a wrong call, since
+nothing was recognised; AUROC and calibration are of the judged ones, for a refusal has no
+probability. Images of one patient are drawn together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from assistant.settings import Settings
-from evals import metrics, reading
+from evals import metrics, risk
+from evals.tasks import _image_data, _image_figures
 from evals.types import Arm, Dataset, Figure, Interval, Prediction, Progress
 from retrieval.errors import InputError
 
 if TYPE_CHECKING:
     from assistant.types import Finding
+    from assistant.vision.classifiers import Card
     from assistant.vision.judge import ImageJudge
 
-BATCH = 16
-# What the data may call a film, and whether it shows pneumonia.
-LABELS = {
-    "normal": False,
-    "pneumonia": True,
-    "bacteria": True,
-    "bacterial": True,
-    "virus": True,
-    "viral": True,
-    "pneumonia_bacteria": True,
-    "pneumonia_virus": True,
-    "bacterial pneumonia": True,
-    "viral pneumonia": True,
-}
+BATCH = 32
 SAMPLES = "samples"
 
 
 class ImageTask:
-    """Labelled films against the image judge."""
+    """Labelled images against the image judge."""
 
     def __init__(self, settings: Settings, seed: int) -> None:
         """Load nothing yet."""
         self.settings = settings
         self.seed = seed
+        self._judge: ImageJudge | None = None
 
     def load(self, data: Path | None, limit: int | None) -> Dataset:
-        """Read the index and check that every film is there.
+        """Read the index and check that every image is there.
 
         Raises:
             InputError: naming the file and line that can't be used.
         """
         path = data or _built_in()
-        rows = reading.table(path, ("file", "label"))[:limit]
-        samples = tuple(_sample(row, path) for row in rows)
+        if not path.is_file():
+            raise InputError(f"There is no file {path}: give the path of an existing file.")
+        samples, card = _image_data.read(path, self._loaded().cards, limit)
         name = path.name if data else "built-in synthetic films"
-        unit = "patients" if rows and "patient_id" in rows[0] else "films"
+        unit = "patients" if samples[0]["patient_id"] else "films"
         files = (path, *(sample["path"] for sample in samples))
-        return Dataset(name, samples, files, unit)
+        return Dataset(name, tuple(samples), files, unit, {"card": card})
 
     def solve(self, dataset: Dataset, progress: Progress) -> Iterator[Prediction]:
-        """Yield each film's probability and call, or the reason why it was refused."""
-        from assistant.vision.judge import ImageJudge
-
-        judge = ImageJudge(self.settings)
-        total = len(dataset.samples)
+        """Yield each image's probability and call, or the reason why it was refused."""
+        judge, card, total = self._loaded(), dataset.extra["card"], len(dataset.samples)
         for at in range(0, total, BATCH):
             part = dataset.samples[at : at + BATCH]
-            for sample, found in zip(part, _judge(judge, part, self.settings), strict=True):
-                yield _prediction(sample, found)
+            for sample, found in zip(part, _judged(judge, part, self.settings), strict=True):
+                yield _prediction(sample, found, card)
             progress(min(at + BATCH, total), total)
 
     def score(self, predictions: Sequence[Prediction]) -> dict[str, Interval]:
-        """Return the figures with intervals over patients, or films where none are named."""
+        """Return the figures with intervals over patients, or images where none are named."""
         return metrics.intervals(self.figures(predictions), self.seed)
 
     def figures(self, predictions: Sequence[Prediction]) -> dict[str, Figure]:
-        """Return what the calls and the probabilities of the films that were not refused give."""
-        truth = np.array([p["truth"] for p in predictions], dtype=np.bool_)
-        refused = np.array([p["refused"] for p in predictions], dtype=np.bool_)
-        scores = np.array([p["probability"] or 0.0 for p in predictions], dtype=np.float64)
-        # A refused film is neither called positive nor negative: count it against its own class.
-        called = np.where(refused, ~truth, np.array([bool(p["call"]) for p in predictions]))
-        units: list[Hashable] = [p["patient_id"] or f"film {p['file']}" for p in predictions]
+        """Return what the calls and the probabilities of the images give."""
+        table = _image_figures.Table(predictions)
+        if all(isinstance(p["truth"], bool) for p in predictions):
+            return _image_figures.of_two(table, self.settings.prevalence)
+        labels = sorted({label for p in predictions for label in p.get("scores") or {}})
+        labels += sorted({p["truth"] for p in predictions} - set(labels))
+        return _image_figures.of_many(table, labels)
 
-        def judged(of: Callable[..., float | None]) -> Callable[[NDArray[np.int64]], float | None]:
-            def figure(rows: NDArray[np.int64]) -> float | None:
-                kept = rows[~refused[rows]]
-                return of(truth[kept], scores[kept]) if len(kept) else None
-
-            return figure
-
-        def of_calls(of: Callable[..., float | None]) -> Callable[[NDArray[np.int64]], Any]:
-            return lambda rows: of(truth[rows], called[rows])
-
-        statistics: dict[str, Callable[[NDArray[np.int64]], float | None]] = {
-            "accuracy": of_calls(metrics.accuracy),
-            "balanced_accuracy": of_calls(metrics.balanced_accuracy),
-            "auroc": judged(metrics.auroc),
-            "sensitivity": of_calls(metrics.sensitivity),
-            "specificity": of_calls(metrics.specificity),
-            "ece": judged(metrics.ece),
-            "refused": lambda rows: float(refused[rows].mean()),
-        }
-        return {name: Figure(statistic, units) for name, statistic in statistics.items()}
+    def curves(self, predictions: Sequence[Prediction]) -> dict[str, dict[str, list[float]]]:
+        """Return the risk-coverage curve of the forced calls on the judged images."""
+        judged = [p for p in predictions if not p["refused"]]
+        wrong = [p["call"] != p["truth"] for p in judged]
+        return {"Risk and coverage": risk.thinned(wrong, [p["sureness"] for p in judged])}
 
     def weights(self) -> Sequence[Path]:
-        """Return the files of the classifier and of the input gate."""
-        from assistant.vision.weights import SHIPPED
+        """Return the files of the classifiers and of the input gate."""
+        return self._loaded().files
 
-        return tuple(
-            path
-            for part in ("pneumonia", "film_gate")
-            for path in sorted((SHIPPED / part).glob("*.safetensors"))
-        )
+    def _loaded(self) -> ImageJudge:
+        from assistant.vision.judge import ImageJudge
+
+        if self._judge is None:
+            self._judge = ImageJudge(self.settings)
+        return self._judge
 
 
 def build(settings: Settings, seed: int = 0, arm: Arm | None = None) -> ImageTask:
@@ -132,59 +108,81 @@ def _built_in() -> Path:
     return Path(vision.__file__).parent / SAMPLES / "index.csv"
 
 
-def _sample(row: dict[str, str], path: Path) -> dict[str, Any]:
-    where = f"{path} line {row['_line']}"
-    label = row["label"].strip().lower()
-    if label not in LABELS:
-        raise InputError(f"{where}: the label {row['label']!r} is neither NORMAL nor PNEUMONIA.")
-    film = path.parent / row["file"]
-    if not film.is_file():
-        raise InputError(f"{where}: there is no image {film}: mend the path, or add the file.")
-    return {
-        "file": row["file"],
-        "path": film,
-        "truth": LABELS[label],
-        "patient_id": row.get("patient_id", ""),
-    }
-
-
-def _judge(
+def _judged(
     judge: ImageJudge, samples: Sequence[dict[str, Any]], settings: Settings
 ) -> list[Finding | str]:
-    """Return a finding a sample, or the reason why a file could not be opened as a film."""
+    """Return a finding a sample, or the reason why a file could not be opened as an image."""
     from assistant.errors import AttachmentError
     from assistant.intake import accept_file
-    from assistant.vision.decode import decode
+    from assistant.vision.decode import decode_many
 
-    out: list[Finding | str] = []
-    rows, films, names = [], [], []
+    out: list[Finding | str] = [""] * len(samples)
+    taken = []
     for number, sample in enumerate(samples):
-        out.append("")
         try:
-            attachment = accept_file(sample["path"], settings, number + 1)
-            films.append(decode(attachment, settings))
+            taken.append((number, accept_file(sample["path"], settings, number + 1)))
         except AttachmentError as error:
             out[number] = str(error)
+    rows, films, names = [], [], []
+    decoded = decode_many((attachment for _, attachment in taken), settings, settings.threads)
+    for (number, attachment), film in zip(taken, decoded, strict=True):
+        if isinstance(film, AttachmentError):
+            out[number] = str(film)
             continue
         rows.append(number)
+        films.append(film)
         names.append(attachment.name)
     for number, found in zip(rows, judge.judge_many(films, names), strict=True):
         out[number] = found
     return out
 
 
-def _prediction(sample: dict[str, Any], found: Finding | str) -> Prediction:
-    base: Prediction = {key: sample[key] for key in ("file", "patient_id", "truth")}
+def _prediction(sample: dict[str, Any], found: Finding | str, card: Card) -> Prediction:
+    """Return what is kept of one image; truth and call are booleans where the card has two labels."""
+    base: Prediction = {key: sample[key] for key in ("file", "patient_id", "label", "groups")}
+    two = len(card.labels) == 2
+    base["truth"] = sample["label"] == card.positive if two else sample["label"]
+    nothing = {"refused": True, "probability": None, "call": None, "decision": "", "sureness": None}
     if isinstance(found, str):
-        return {**base, "refused": True, "reason": found, "probability": None, "call": None}
-    point = found.operating_point
-    call = None
-    if found.probability is not None and point is not None:
-        call = found.probability >= point.threshold
+        return {**base, **nothing, "reason": found}
+    if found.refused or found.probability is None:
+        return {**base, **nothing, "reason": found.reason}
+    if found.model != card.title:
+        reason = f"It was judged as another kind of picture, by {found.model}."
+        return {**base, **nothing, "reason": reason}
+    scores = {label: round(chance, 6) for label, chance in found.scores}
+    call, sureness = _forced(found, scores, two=two)
     return {
         **base,
-        "refused": found.refused or call is None,
+        "refused": False,
         "reason": found.reason,
         "probability": found.probability,
         "call": call,
+        "decision": found.decision,
+        "sureness": sureness,
+        "at": {p.name: found.probability >= p.threshold for p in found.points},
+        "set": list(found.labels),
+        "scores": scores,
+        "spread": found.spread,
+        "distance": None if found.gate is None else found.gate.distance,
     }
+
+
+def _forced(found: Finding, scores: dict[str, float], *, two: bool) -> tuple[bool | str, float]:
+    """Return the call that a choice without abstention gives, and how sure it is.
+
+    Of two labels it is made at the balanced point (0.5 where none was measured), and is the surer
+    the further the probability lies from there, in logits; of more it is the likeliest label.
+    """
+    if not two:
+        label = max(scores, key=lambda name: scores[name])
+        return label, scores[label]
+    point = found.operating_point
+    threshold = 0.5 if point is None else point.threshold
+    chance = float(found.probability or 0.0)
+    return chance >= threshold, abs(_logit(chance) - _logit(threshold))
+
+
+def _logit(chance: float) -> float:
+    clipped = min(max(chance, 1e-9), 1 - 1e-9)
+    return float(np.log(clipped / (1 - clipped)))

@@ -96,7 +96,7 @@ def human(
         (human("How is gout treated?"), ["literature"]),
         (human("", [IMAGE]), ["image"]),
         (human("", [IMAGE, RECORD]), ["image", "record"]),
-        (human("", [IMAGE, SECOND]), ["image", "image"]),
+        (human("", [IMAGE, SECOND]), ["image"]),
         (human("What does this X-ray show?", [IMAGE]), ["image"]),
         (human("What does the film show?", [], [IMAGE]), ["image"]),
         (human("What is she allergic to?", [RECORD]), ["record"]),
@@ -129,3 +129,50 @@ def test_a_plan_reads_the_conversation_and_not_the_answers(assistant: Assistant)
     plan = _plan.make(messages, assistant.resources)
     assert plan.question == "How is asthma treated in children?"
     assert plan.calls == (_plan.Call("literature", (("query", plan.question),)),)
+
+
+THIRD = {"id": "A4", "name": "third.png", "kind": "image"}
+OLD = [IMAGE, SECOND]
+
+
+@pytest.mark.parametrize(
+    ("message", "attached", "known", "arguments"),
+    [
+        ("", OLD, None, {"attachment": "A1, A3"}),
+        ("What do the films show?", [], OLD, {"attachment": "A1, A3"}),
+        ("What does other.png show?", [], [*OLD, THIRD], {"attachment": "A3"}),
+        ("And what is on A1?", [], OLD, {"attachment": "A1"}),
+        ("Compare the two films.", [], OLD, {"attachment": "A1, A3", "compare": "true"}),
+        ("Has it got worse?", [THIRD], [*OLD, THIRD], {"attachment": "A3, A4", "compare": "true"}),
+        ("Compare all films.", [], [*OLD, THIRD], {"attachment": "A1, A3, A4", "compare": "true"}),
+        ("Compare A1 with A4", [], [*OLD, THIRD], {"attachment": "A1, A4", "compare": "true"}),
+        (
+            "Compare the films; the second is the older one.", OLD, None,
+            {"attachment": "A1, A3", "compare": "true", "older": "A3"},
+        ),
+        (
+            "Compare this film with the earlier film A1.", [], OLD,
+            {"attachment": "A3, A1", "compare": "true", "older": "A1"},
+        ),
+        ("Does the film agree with the record?", [], [IMAGE, RECORD], {"attachment": "A1"}),
+        ("", [RECORD], [IMAGE, RECORD], {"attachment": "A1"}),
+    ],
+)  # fmt: skip
+def test_which_images_are_meant_and_whether_to_compare(
+    assistant: Assistant,
+    message: str,
+    attached: list[dict[str, str]],
+    known: list[dict[str, str]] | None,
+    arguments: dict[str, str],
+) -> None:
+    plan = _plan.make([human(message, attached, known)], assistant.resources)
+    (call,) = [call for call in plan.calls if call.tool == "image"]
+    got = dict(call.arguments)
+    assert sorted(got.pop("attachment").split(", ")) == sorted(arguments["attachment"].split(", "))
+    assert got == {name: value for name, value in arguments.items() if name != "attachment"}
+
+
+def test_a_question_of_medicine_beside_old_films_calls_no_image_tool(assistant: Assistant) -> None:
+    for message in ("How is asthma treated?", "Is it better to treat gout early?"):
+        plan = _plan.make([human(message, [], OLD)], assistant.resources)
+        assert [call.tool for call in plan.calls] == ["literature"]

@@ -50,7 +50,8 @@ def test_an_answer_in_json_is_the_contract() -> None:
     row = json.loads(json.dumps(ANSWER.to_json(), allow_nan=False))
     assert list(row) == [
         "id", "answer", "abstained", "reason", "emergency", "claims", "findings", "record",
-        "steps", "model", "withheld", "nearest", "notices",
+        "steps", "model", "withheld", "nearest", "notices", "comparisons", "agreements",
+        "estimates",
     ]  # fmt: skip
     assert row["claims"][0] == {
         "text": "Crystals.",

@@ -20,7 +20,8 @@ from assistant.tools import ToolResult, TurnContext
 from retrieval import plugins
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("assistant.tools", "assistant.models", "evals.tasks", "retrieval.sources")
+PACKAGES = ("assistant.tools", "assistant.models", "assistant.vision.classifiers", "evals.tasks",
+            "retrieval.sources")  # fmt: skip
 PARTS = [(package, name) for package in PACKAGES for name in plugins.names(package)]
 TOOLS = plugins.names("assistant.tools")
 MODELS = plugins.names("assistant.models")

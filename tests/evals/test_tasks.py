@@ -6,7 +6,6 @@ import gzip
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from assistant.settings import Settings
@@ -166,71 +165,6 @@ def test_bad_spans(tmp_path, settings, entities, says) -> None:
     (tmp_path / "bad.jsonl").write_text(json.dumps(row))
     with pytest.raises(InputError, match=says):
         runner.run("ner", tmp_path / "bad.jsonl", None, tmp_path / "out", settings)
-    assert not (tmp_path / "out").exists()
-
-
-def film(path: Path, seed: int) -> None:
-    from PIL import Image
-
-    noise = np.random.default_rng(seed).integers(0, 255, size=(96, 96), dtype=np.uint8)
-    Image.fromarray(noise).save(path)
-
-
-def test_images_that_are_no_films_count_as_wrong_calls(tmp_path, settings) -> None:
-    for number in range(3):
-        film(tmp_path / f"{number}.png", number)
-    (tmp_path / "3.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
-    (tmp_path / "index.csv").write_text(
-        "file,label,patient_id,orig_split\n"
-        "0.png,NORMAL,a,test\n1.png,bacteria,b,test\n2.png,Pneumonia,b,test\n3.png,normal,c,test\n"
-    )
-    out = runner.run("image", tmp_path / "index.csv", None, tmp_path / "out", settings)
-    metrics, predictions, _ = read(out)
-    values = {name: m["value"] for name, m in metrics["metrics"].items()}
-    assert set(values) == {
-        "accuracy", "balanced_accuracy", "auroc", "sensitivity", "specificity", "ece", "refused",
-    }  # fmt: skip
-    assert metrics["unit"] == "patients"
-    assert predictions[3]["refused"]
-    assert predictions[3]["reason"]
-    refused = [p["refused"] for p in predictions]
-    assert values["refused"] == pytest.approx(np.mean(refused))
-    assert values["accuracy"] <= 1 - values["refused"]
-
-
-def test_image_scores_by_hand(settings) -> None:
-    task = plugins.load(runner.PACKAGE, "image").build(settings)
-
-    def row(truth: bool, p: float | None) -> dict:
-        return {
-            "file": f"{truth}{p}", "patient_id": "", "truth": truth, "refused": p is None,
-            "probability": p, "call": None if p is None else p >= 0.5,
-        }  # fmt: skip
-
-    rows = [row(True, 0.95), row(True, 0.35), row(True, None), row(False, 0.05), row(False, 0.45)]
-    got = {name: m.value for name, m in task.score(rows).items()}
-    assert got["accuracy"] == pytest.approx(3 / 5)
-    assert got["sensitivity"] == pytest.approx(1 / 3)
-    assert got["specificity"] == 1.0
-    assert got["balanced_accuracy"] == pytest.approx(2 / 3)
-    assert got["auroc"] == pytest.approx(3 / 4)
-    assert got["refused"] == pytest.approx(1 / 5)
-    assert got["ece"] == pytest.approx((0.05 + 0.65 + 0.05 + 0.45) / 4)
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("file,name\nx.png,NORMAL\n", "no column 'label'"),
-        ("file,label\nx.png,NORMAL\n", "line 2: there is no image"),
-        ("file,label\n0.png,covid\n", "line 2: the label 'covid'"),
-    ],
-)
-def test_bad_image_indexes(tmp_path, settings, text, says) -> None:
-    film(tmp_path / "0.png", 0)
-    (tmp_path / "index.csv").write_text(text)
-    with pytest.raises(InputError, match=says):
-        runner.run("image", tmp_path / "index.csv", None, tmp_path / "out", settings)
     assert not (tmp_path / "out").exists()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 from retrieval.errors import SourceError
@@ -40,3 +41,30 @@ def refuse(data: bytes, options: dict[str, Any]) -> tuple[dict[str, Any], bytes]
 
 def leak(data: bytes, options: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     raise ValueError("Mrs Doe, born 1950")
+
+
+def remember(data: bytes, options: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    seen = globals().setdefault("_SEEN", [])
+    seen.append(data.decode())
+    return {"seen": seen, "parent": os.getppid()}, b""
+
+
+def look_around(data: bytes, options: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    found = {}
+    for number in range(64):
+        try:
+            found[str(number)] = os.readlink(f"/proc/self/fd/{number}")
+        except OSError:
+            continue
+    return {"open": found, "environment": sorted(os.environ)}, b""
+
+
+def leave_behind(data: bytes, options: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    try:
+        left = os.fork()
+    except OSError:  # The limit on processes holds for all but the superuser.
+        return {"left": 0}, b""
+    if not left:
+        time.sleep(60)
+        os._exit(0)
+    return {"left": left}, b""

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from assistant.comparisons import Contribution
 from assistant.types import (
+    Agreement,
     Answer,
     Citation,
     Claim,
+    Comparison,
     Emergency,
+    Estimate,
     Fact,
     Finding,
+    GateReport,
     OperatingPoint,
     Record,
+    SecondReading,
     Step,
 )
 
@@ -80,6 +86,48 @@ def refused(image: str = "ct.dcm") -> Finding:
     return Finding(image, "", None, None, True, "It is a CT slice, not a chest film.", "gate 1")
 
 
+def decided(image: str = "film.png", decision: str = "uncertain", word: str = "x") -> Finding:
+    """Every field of a finding is filled; `word` stands wherever a model's words may."""
+    points = (
+        OperatingPoint("rule out", 0.12, 0.97, 0.71, "validation films"),
+        OperatingPoint("balanced", 0.42, 0.95, 0.91, "validation films"),
+        OperatingPoint("rule in", 0.81, 0.82, 0.96, "validation films"),
+    )
+    return replace(
+        judged(image), decision=decision, points=points, spread=0.04,
+        labels=("normal", "pneumonia"), scores=(("normal", 0.13), ("pneumonia", 0.87)),
+        second=(SecondReading("viral", 0.7, f"If it is pneumonia, viral rather. {word}", word),),
+        gate=GateReport("film", 0.98, "frontal", 90, True, True, (f"Under-exposed. {word}",), 0.4),
+        lung_share=0.72,
+    )  # fmt: skip
+
+
+def compared(word: str = "x", picture: bytes | None = b"\x89PNG") -> Comparison:
+    return Comparison(
+        "new.png", "old.png", word, "pneumonia", 0.9, 0.2, "higher", 0.6, 0.8, 0.9, True,
+        (f"It is higher. {word}",), picture,
+    )  # fmt: skip
+
+
+def conflict(word: str = "x", accord: str = "conflict") -> Agreement:
+    return Agreement(
+        "film.png", "note.txt", "pneumonia", accord, "suspected", "negated",  # type: ignore[arg-type]
+        f"The film says yes, the record no. {word}", f"no pneumonia {word}", 3, 15,
+    )  # fmt: skip
+
+
+def estimated(word: str = "x") -> Estimate:
+    parts = (
+        Contribution("prevalence", "prior", "19 in 100", 0.23, 0.2, 0.26, 1.0, word),
+        Contribution("chest film", "image", "suspected", 12.0, 8.0, 18.0, 1.0, word),
+        Contribution("fever", "record", f"39.1 {word}", 0.5, 0.4, 0.7, 0.5, word, 4, 9),
+    )
+    return Estimate(
+        "film.png", "note.txt", "radiographic pneumonia", 0.66, 0.5, 0.8, 0.73, 0.14, parts,
+        (f"Both are of one patient. {word}",), f"Together 0.66. {word}",
+    )  # fmt: skip
+
+
 def record(text: str = "Allergies: penicillin (rash)") -> Record:
     start = text.find("penicillin")
     facts = (
@@ -98,7 +146,18 @@ def hostile() -> Answer:
         answer=f"{HOSTILE} [S1]",
         emergency=Emergency(HOSTILE, HOSTILE),
         claims=(Claim(HOSTILE, 0.9, (bad,)),),
-        findings=(replace(judged(HOSTILE), label=HOSTILE, reason=HOSTILE, notes=(HOSTILE,)),),
+        findings=(
+            replace(judged(HOSTILE), label=HOSTILE, reason=HOSTILE, notes=(HOSTILE,)),
+            replace(
+                decided(HOSTILE, word=HOSTILE), labels=(HOSTILE,),
+                gate=GateReport(HOSTILE, 1.0, HOSTILE),
+                points=(OperatingPoint(HOSTILE, 0.1, 0.9, 0.9, HOSTILE),),
+                scores=tuple((f"{HOSTILE}{n}", 0.3) for n in range(3)),
+            ),
+        ),
+        comparisons=(replace(compared(HOSTILE), newer=HOSTILE, older=HOSTILE, label=HOSTILE),),
+        agreements=(conflict(HOSTILE), replace(conflict(), record=HOSTILE, image=HOSTILE)),
+        estimates=(replace(estimated(HOSTILE), label=HOSTILE, image=HOSTILE, record=HOSTILE),),
         record=Record(
             HOSTILE, HOSTILE, (),
             (Fact("problem", HOSTILE, 0, 3, "present", HOSTILE, "", ((HOSTILE, HOSTILE),)),),

@@ -9,12 +9,14 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.ui.conftest import COMMAND, environment
+from ui import facts
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -148,18 +150,91 @@ def test_a_citation_can_be_opened_and_left_by_keyboard_alone(page: Any) -> None:
     assert page.evaluate("() => document.activeElement.className") == "au-cite"
 
 
-def test_a_film_gets_a_card_with_both_pictures_or_a_refusal(page: Any) -> None:
-    answer = ask(page, "Is there pneumonia on this film?", film())
+def sample(name: str = "film.png") -> dict[str, Any]:
+    """Return the package's own synthetic film as an upload."""
+    folder = resources.files("assistant.vision").joinpath("samples")
+    data = folder.joinpath("pneumonia-1.png").read_bytes()
+    return {"name": name, "mimeType": "image/png", "buffer": data}
+
+
+# Mean grey of the film as it is drawn, and how it is laid out.
+DRAWN = """() => {
+  const viewer = document.querySelector('.au-viewer');
+  const film = viewer.querySelector('.au-grey');
+  const data = film.getContext('2d').getImageData(0, 0, film.width, film.height).data;
+  let sum = 0;
+  for (let i = 0; i < data.length; i += 4) sum += data[i];
+  const glow = viewer.querySelector('.au-glow');
+  return {
+    mean: sum / (data.length / 4), sheet: viewer.querySelector('.au-sheet').style.transform,
+    glow: glow.style.display === 'none' ? 0 : Number(glow.style.opacity), width: film.width,
+  };
+}"""
+
+
+def drawn(page: Any, change: str = "true") -> dict[str, Any]:
+    """Return how the film stands once `change`, of what is drawn as `d`, holds."""
+    page.wait_for_function(f"() => {{ const d = ({DRAWN})(); return {change}; }}")
+    return dict(page.evaluate(DRAWN))
+
+
+def test_a_film_is_judged_and_its_viewer_works_by_keyboard(page: Any) -> None:
+    answer = ask(page, "Is there pneumonia on this film?", sample())
     card = answer.locator(".au-finding")
-    card.wait_for()
     assert "Research use only" in card.inner_text()
-    assert card.get_by_alt_text("Original").evaluate("e => e.naturalWidth") > 0
-    if card.get_attribute("data-refused") == "false":
-        assert card.locator("[role=meter]").count() == 1
-        assert card.locator("img").count() == 2
-    else:
-        assert "Not judged" in card.inner_text()
-    assert page.locator(".au-question img").count() == 1
+    assert "SYNTHETIC" in card.locator("header").inner_text()
+    assert card.get_attribute("data-refused") == "false"
+    assert card.locator("header .au-called").inner_text().split()[-1] in "suspected uncertain out"
+    assert page.locator(".au-question img").evaluate("e => e.naturalWidth") > 0
+    before = drawn(page, "d.mean > 5")
+    assert before["glow"] == 0
+    page.locator(".au-stage").focus()
+    page.keyboard.press("i")
+    inverted = drawn(page, f"Math.abs(d.mean - {before['mean']}) > 1")
+    assert inverted["mean"] == pytest.approx(255 - before["mean"], abs=1.5)
+    page.keyboard.press("i")
+    page.keyboard.press("h")
+    assert drawn(page, "d.glow > 0")["glow"] == pytest.approx(0.6)
+    page.keyboard.press("+")
+    page.keyboard.press("ArrowLeft")
+    assert "scale(1.2)" in drawn(page, "d.sheet.includes('scale(1.2)')")["sheet"]
+    page.locator("[data-do=preset]").select_option(label="bone")
+    bone = drawn(page, f"d.mean < {before['mean']} - 5")
+    assert bone["width"] == before["width"]
+    # What the reader has set stays when the conversation goes on.
+    ask(page, "What is gout?")
+    assert "scale(1.2)" in drawn(page, f"d.mean < {before['mean']} - 5")["sheet"]
+
+
+def test_predictive_values_follow_the_prevalence_and_files_stay_with_their_browser(
+    chromium: Any, page: Any, address: str
+) -> None:
+    card = ask(page, "Is there pneumonia on this film?", sample()).locator(".au-finding")
+    row = card.locator("tr[data-sensitivity]").first
+    sensitivity, specificity = (
+        float(row.get_attribute(f"data-{name}")) for name in ("sensitivity", "specificity")
+    )
+    card.locator("[data-do=prevalence]").fill("50")
+    true, false = sensitivity * 0.5, (1 - specificity) * 0.5
+    expected = facts.probability(true / (true + false)) if true + false else "–"
+    page.wait_for_function(
+        "v => document.querySelector('[data-say=ppv]').textContent === v", arg=expected
+    )
+    link = card.locator(".au-downloads a", has_text="JSON").get_attribute("href")
+    picture = card.locator("img.au-film").get_attribute("src")
+    assert page.request.get(address + link).json()
+    assert page.request.get(address + picture).headers["cache-control"] == "private, no-store"
+    other = chromium.new_context()
+    assert [other.request.get(address + path).status for path in (link, picture)] == [404, 404]
+    other.close()
+
+
+def test_a_picture_that_is_no_film_is_refused_and_can_still_be_looked_at(page: Any) -> None:
+    card = ask(page, "Is there pneumonia on this film?", film()).locator(".au-finding")
+    assert card.get_attribute("data-refused") == "true"
+    assert "Not judged" in card.inner_text()
+    assert card.locator("[role=meter]").count() == 0
+    assert drawn(page, "d.mean > 5")["width"] == 256
 
 
 def test_a_record_is_shown_as_tables_and_nothing_in_it_runs(page: Any) -> None:
@@ -244,6 +319,7 @@ def test_a_phone_can_do_it_all_without_scrolling_sideways(chromium: Any, address
         page.keyboard.press("Escape")
         upload = {"name": "note.txt", "mimeType": "text/plain", "buffer": RECORD.encode()}
         ask(page, "Which medications?", upload)
+        ask(page, "Is there pneumonia on this film?", sample())
         wide = "() => document.scrollingElement.scrollWidth"
         assert page.evaluate(wide) <= 390
         assert (

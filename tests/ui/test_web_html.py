@@ -24,7 +24,7 @@ class Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
-        if tag not in {"img", "br"}:
+        if tag not in {"img", "br", "input"}:
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -38,9 +38,7 @@ class Reader(HTMLParser):
 
 
 def scene(language: str = "en") -> web_html.Scene:
-    return web_html.Scene(
-        locales.words(language), lambda citation: samples.SECTION, lambda name: ""
-    )
+    return web_html.Scene(locales.words(language), lambda citation: samples.SECTION)
 
 
 def page(answer: object, language: str = "en") -> Reader:

@@ -1,3 +1,5 @@
+"""Reading pictures: one film in any encoding is one film, and damage is a sentence."""
+
 from __future__ import annotations
 
 import io
@@ -6,55 +8,36 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 from pydicom.data import get_testdata_file
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    RLELossless,
+)
 
-from assistant.errors import AttachmentError
+from assistant.errors import AttachmentError, InputError
 from assistant.intake import accept, accept_file
 from assistant.settings import Settings
-from assistant.vision.decode import RadiographImage, decode
-
-RAMP = np.add.outer(np.arange(120), np.arange(130)).astype(np.uint8)
+from assistant.vision.decode import RadiographImage, decode, decode_many
+from tests.assistant.vision.made import RAMP, dicom, encoded, item
 
 
 def read(data: bytes, settings: Settings, name: str = "film") -> RadiographImage:
     return decode(accept(name, data, settings), settings)
 
 
-def encoded(picture: Image.Image, format_: str = "PNG", **options: object) -> bytes:
-    stream = io.BytesIO()
-    picture.save(stream, format_, **options)
-    return stream.getvalue()
+def tiff(values: np.ndarray, **options: object) -> bytes:
+    return encoded(Image.fromarray(values), "TIFF", **options)
 
 
-def dicom(values: np.ndarray, syntax: str = ExplicitVRLittleEndian, **tags: object) -> bytes:
-    dataset = Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = syntax
-    dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.1"
-    dataset.SOPInstanceUID = "1.2.3"
-    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
-    dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
-    bits = values.dtype.itemsize * 8
-    stored = int(tags.pop("BitsStored", bits))
-    dataset.Modality, dataset.BodyPartExamined = "DX", "CHEST"
-    dataset.Rows, dataset.Columns = values.shape[-2:]
-    dataset.SamplesPerPixel, dataset.PixelRepresentation = 1, 0
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = bits, stored, stored - 1
-    dataset.PhotometricInterpretation = "MONOCHROME2"
-    if values.ndim == 3:
-        dataset.NumberOfFrames = len(values)
-    for keyword, value in tags.items():
-        setattr(dataset, keyword, value)
-    dataset.PixelData = values.tobytes()
-    if syntax == RLELossless:
-        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        dataset.compress(RLELossless)
-    stream = io.BytesIO()
-    pydicom.dcmwrite(stream, dataset, enforce_file_format=True)
-    return stream.getvalue()
+def white_is_zero(values: np.ndarray) -> bytes:
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[262] = 0
+    return encoded(Image.fromarray(values), "TIFF", tiffinfo=tags)
 
 
 PALETTE = Image.fromarray(RAMP).convert("P")
@@ -79,10 +62,25 @@ RGBA = Image.merge("RGBA", [Image.fromarray(RAMP)] * 3 + [Image.new("L", (130, 1
         ),
         dicom(RAMP.astype(np.uint16) * 16, BitsStored=12, RescaleSlope="2", RescaleIntercept="-9"),
         dicom(np.stack([RAMP, 255 - RAMP])),
+        tiff(RAMP),
+        tiff(RAMP, compression="tiff_lzw"),
+        tiff(RAMP.astype(np.uint16) * 257),
+        tiff(RAMP.astype(np.uint16) * 16),
+        encoded(Image.fromarray(RAMP), "TIFF", append_images=[Image.fromarray(RAMP.T)], save_all=True),
+        encoded(Image.fromarray(RAMP).convert("RGB"), "WEBP", lossless=True),
+        dicom((RAMP.astype(np.uint16) * 16).astype(">u2"), ExplicitVRBigEndian, BitsStored=12),
+        dicom(RAMP, DeflatedExplicitVRLittleEndian),
+        dicom(RAMP.astype(np.uint16) * 16, JPEGLSLossless, BitsStored=12),
+        dicom(RAMP.astype(np.uint16) * 16, JPEG2000Lossless, BitsStored=12),
+        dicom(RAMP.astype(np.int16) * 16 - 2048, BitsStored=12),
+        dicom(RAMP.astype(np.uint16) * 16 + 0xF000, BitsStored=12),
+        dicom(np.stack([RAMP] * 3, -1)),
+        dicom(RAMP, overlay=True),
     ],
     ids=[
         "png", "png16", "palette", "rgba", "rgb", "explicit", "implicit", "rle", "mono1", "12 bit",
-        "window", "rescale", "frames",
+        "window", "rescale", "frames", "tiff", "lzw", "tiff16", "tiff12", "pages", "webp", "big",
+        "deflated", "jpegls", "jpeg2000", "signed", "high bits", "colour", "overlay",
     ],
 )  # fmt: skip
 def test_one_film_in_any_encoding_is_one_film(data: bytes, settings: Settings) -> None:
@@ -101,6 +99,24 @@ def test_exif_orientation_is_applied(settings: Settings) -> None:
     assert "EXIF" in film.notes[0]
 
 
+def test_white_may_be_zero(settings: Settings) -> None:
+    film = read(white_is_zero(RAMP.astype(np.uint16) * 257), settings)
+    assert np.abs(255 - film.pixels.astype(int) - RAMP).max() <= 1
+
+
+def test_pages_and_frames_are_said(settings: Settings) -> None:
+    pages = [Image.fromarray(RAMP)] * 3
+    film = read(encoded(pages[0], "TIFF", append_images=pages[1:], save_all=True), settings)
+    assert (film.format, film.frames) == ("tiff", 3)
+    assert "first of its 3 pages" in film.notes[0]
+
+
+def test_printing_colours_become_grey(settings: Settings) -> None:
+    inks = Image.merge("CMYK", [Image.new("L", (130, 120))] * 3 + [Image.fromarray(255 - RAMP)])
+    film = read(encoded(inks, "TIFF"), settings)
+    assert np.abs(film.pixels.astype(int) - RAMP).max() <= 1
+
+
 def test_what_a_dicom_file_says(settings: Settings) -> None:
     film = read(dicom(RAMP, PatientAge="018M", ViewPosition="PA", ImageLaterality="L"), settings)
     assert (film.modality, film.body_part, film.view, film.laterality) == ("DX", "CHEST", "PA", "L")
@@ -108,9 +124,51 @@ def test_what_a_dicom_file_says(settings: Settings) -> None:
     assert read(dicom(RAMP, PatientAge="000Y"), settings).age_years is None
 
 
+def test_what_else_a_dicom_file_says(settings: Settings) -> None:
+    data = dicom(
+        RAMP, PatientBirthDate="20180601", StudyDate="20200601", PatientSex="F", PatientID="77",
+        StudyInstanceUID="1.2.3.4", SeriesInstanceUID="1.2.3.5", PixelSpacing=["0.2", "0.25"],
+        PatientOrientation=["R", "F"], ViewCodeSequence=[item(CodeValue="R-10206")],
+        BurnedInAnnotation="YES", SeriesDescription="THORAX",
+    )  # fmt: skip
+    film, again = read(data, settings), read(data, settings)
+    assert film.age_years == pytest.approx(2, abs=0.01)
+    assert (film.sex, film.view, film.orientation, film.frames) == ("F", "AP", "R\\F", 1)
+    assert film.pixel_spacing == (0.2, 0.25)
+    assert "burned into" in film.burned_in[0]
+    assert film.study == again.study is not None
+    assert film.study.study.startswith("2.25.")
+    assert film.study.acquired[:4] < "2020"
+    assert "77" not in film.study.patient or len(film.study.patient) == 16
+    older = read(dicom(RAMP, PatientAge="104Y"), settings)
+    assert older.age_years == 90
+
+
+def test_windows_of_a_ct(settings: Settings) -> None:
+    values = np.linspace(-1024, 1500, RAMP.size).reshape(RAMP.shape).astype(np.int16)
+    file = accept("slice", dicom(values, Modality="CT", RescaleType="HU"), settings)
+    lung, bone = (decode(file, settings, name).pixels for name in ("lung", "bone"))
+    assert (lung[values > 200] == 255).all()
+    assert (bone[values < -520] == 0).all()
+    assert len(np.unique(lung[values < -300])) > 50
+    with pytest.raises(InputError, match="choose one of"):
+        decode(file, settings, "kidney")
+
+
+def test_many_are_decoded_in_order(settings: Settings) -> None:
+    films = [encoded(Image.fromarray(np.roll(RAMP, n, 1))) for n in range(9)]
+    films[4] = films[4][:60]
+    found = list(decode_many((accept("f", data, settings) for data in films), settings, 3))
+    assert isinstance(found[4], AttachmentError)
+    for number, film in enumerate(found):
+        if isinstance(film, RadiographImage):
+            assert (film.pixels == np.roll(RAMP, number, 1)).all()
+
+
 def test_colour_is_measured(settings: Settings) -> None:
-    red = Image.merge("RGB", [Image.fromarray(RAMP), *[Image.new("L", (130, 120), 9)] * 2])
-    assert read(encoded(red), settings).colour > 0.2
+    other = Image.fromarray(np.ascontiguousarray(RAMP.T[:120, :]).repeat(2, 1)[:, :130])
+    garish = Image.merge("RGB", [Image.fromarray(RAMP), other, Image.fromarray(255 - RAMP)])
+    assert read(encoded(garish), settings).colour > 0.1
 
 
 @pytest.mark.parametrize(
@@ -169,3 +227,13 @@ def test_torn_jpeg_rows_are_noticed() -> None:
     for top in (80, 120, 168, 240, 320):
         torn[top : top + 8] = np.roll(torn[top : top + 8], 90, 1) + 60
     assert _torn(torn)
+
+
+def test_what_is_imported_late_is_brought_in_beforehand() -> None:
+    import sys
+
+    from assistant.vision import _dicom, _raster
+
+    _raster.warm()
+    _dicom.warm()
+    assert {"scipy.ndimage", "PIL.TiffImagePlugin", "pylibjpeg"} <= set(sys.modules)

@@ -13,7 +13,8 @@ from assistant.settings import Settings
 from assistant.types import Finding
 from assistant.vision.decode import decode
 from assistant.vision.judge import ImageJudge
-from finetune import _cnn_data as data
+from finetune import recipe as recipes
+from finetune.image import data
 
 pytestmark = pytest.mark.shared
 
@@ -87,7 +88,7 @@ def test_hostile_and_broken_files_end_in_a_sentence(
     # The same healthy film under other containers and with injected words.
     assert set(judged) <= {
         "chest_16bit.png", "chest_rgba.png", "chest_exif_injection.jpeg",
-        "chest_exif_orientation_6.jpeg", "chest_png_text_injection.png",
+        "chest_exif_orientation_6.jpeg", "chest_png_text_injection.png", "chest.tiff",
     }  # fmt: skip
 
 
@@ -102,10 +103,11 @@ def test_dicom_that_is_no_chest_film_is_refused(
 
 def test_held_out_films_rank_well_and_pass_the_gate(images: Path, judge: ImageJudge) -> None:
     from assistant.vision.decode import RadiographImage
-    from finetune._cnn_measure import auroc
+    from finetune.image.score import auroc
 
-    films = data.load(images / "kermany_index.csv", limit=900)
-    held = films.take(data.split(films)["hold-out"])
+    block = recipes.load("pneumonia", {"data.limit": 900}).data
+    films = data.load(images / "kermany_index.csv", block)
+    held = films.take(data.parts(films, block)["hold-out"])
     found = list(judge.judge_many(RadiographImage(pixels, "jpeg") for pixels in held.pixels))
     assert sum(finding.refused for finding in found) <= len(found) // 50
     judged = [row for row, finding in enumerate(found) if not finding.refused]

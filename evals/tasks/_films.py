@@ -1,0 +1,61 @@
+"""What the tasks on films share: the samples of a CSV, and the films opened as the chat opens them.
+
+Knows nothing of figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assistant.settings import Settings
+from evals.tasks import _image_data
+from evals.types import Dataset
+from retrieval.errors import InputError
+
+if TYPE_CHECKING:
+    from assistant.vision.decode import RadiographImage
+    from assistant.vision.judge import ImageJudge
+
+
+def load(data: Path | None, limit: int | None, judge: ImageJudge, task: str) -> Dataset:
+    """Read the index; the built-in synthetic films where `data` is None.
+
+    Every sample gets `truth`, whether its label is the positive one of the classifier that knows it.
+
+    Raises:
+        InputError: naming the file and line that can't be used, or if that classifier tells several
+            findings apart.
+    """
+    from assistant import vision
+
+    path = data or Path(vision.__file__).parent / "samples" / "index.csv"
+    if not path.is_file():
+        raise InputError(f"There is no file {path}: give the path of an existing file.")
+    samples, card = _image_data.read(path, judge.cards, limit)
+    if card.positive is None:
+        raise InputError(
+            f"{card.title} tells several findings apart, and the task {task} is of one that is there "
+            "or not: use the task image, or set image_classifiers to a model of two labels."
+        )
+    kept = tuple({**sample, "truth": sample["label"] == card.positive} for sample in samples)
+    unit = "patients" if kept[0]["patient_id"] else "films"
+    files = (path, *(sample["path"] for sample in kept))
+    name = path.name if data else "built-in synthetic films"
+    return Dataset(name, kept, files, unit, {"card": card})
+
+
+def opened(samples: Sequence[dict[str, Any]], settings: Settings) -> list[RadiographImage | str]:
+    """Return each sample's film, or the reason why it can't be opened."""
+    from assistant.errors import AttachmentError
+    from assistant.intake import accept_file
+    from assistant.vision.decode import decode
+
+    out: list[RadiographImage | str] = []
+    for number, sample in enumerate(samples, 1):
+        try:
+            out.append(decode(accept_file(sample["path"], settings, number), settings))
+        except AttachmentError as error:
+            out.append(str(error))
+    return out
