@@ -257,6 +257,6 @@ class Exhibits:
 
 
 _ENDINGS = {
-    "pdf": ".pdf", "json": ".json", "fhir": ".fhir.json", "sr": ".sr.dcm",
+    "pdf": ".pdf", "json": ".finding.json", "fhir": ".fhir.json", "sr": ".sr.dcm",
     "capture": ".heatmap.dcm",
 }  # fmt: skip

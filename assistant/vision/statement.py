@@ -140,7 +140,8 @@ def second(card: Card, reading: Reading, after: str) -> SecondReading:
             f"If it is {after}, it looks more like {label} than {rest} (probability "
             f"{digits(chance)}); a film alone does not settle this."
             if told
-            else f"If it is {after}, this film can't tell {label} from {rest} ({digits(chance)})."
+            else f"If it is {after}, this film can't tell {label} from {rest}: a probability of "
+            f"{digits(chance)} for {label} lies between the two thresholds."
         )
         return SecondReading(label, chance, text, card.title)
     place = card.place(reading.probabilities)

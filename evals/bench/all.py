@@ -27,6 +27,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "store": ("--cache", "--count"),
     "growth": ("--cache", "--sizes"),
     "startup": (),
+    "image": (),
     "plan": (),
 }
 

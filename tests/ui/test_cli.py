@@ -16,7 +16,7 @@ from ui import cli
 
 HEAVY = ("torch", "transformers", "gradio", "faiss", "pydicom", "langchain", "pandas", "numpy",
          "scipy", "pydantic", "rich.console")  # fmt: skip
-COMMANDS = ("chat", "ask", "demo", "ingest", "doctor", "settings", "eval", "eval list", "eval run",
+COMMANDS = ("chat", "ask", "image", "demo", "ingest", "doctor", "settings", "eval", "eval list", "eval run",
             "library", "library list", "library show", "library remove", "library export",
             "library verify", "library compact", "library collections", "library drop", "finetune",
             "promote", "rollback", "optimize", "merge", "feedback", "feedback export",

@@ -50,7 +50,8 @@ def test_invented_patient_data_stay_out_of_findings(
     path = next((images / "dicom" / "chest_derived").glob("*__phi.dcm"))
     name = str(pydicom.dcmread(path).PatientName)
     finding = judge.judge(accept_file(path, settings))
-    text = str({**finding.to_json(), "heatmap": ""})
+    pictures = dict.fromkeys(("heatmap", "heat", "picture"), "")
+    text = str({**finding.to_json(), **pictures})
     for part in name.replace("^", " ").split():
         assert part not in text
 
@@ -64,11 +65,15 @@ def test_real_chest_dicom_of_adults_is_judged(
     assert any("outside the training population" in note for note in finding.notes)
 
 
-def test_wrongly_inverted_film_is_refused(
+def test_wrongly_inverted_film_is_turned_back_and_says_so(
     images: Path, judge: ImageJudge, settings: Settings
 ) -> None:
     path = images / "dicom" / "chest" / "Fake_MONOHR1.dcm"
-    assert "inverted" in judge.judge(accept_file(path, settings)).reason
+    finding = judge.judge(accept_file(path, settings))
+    assert not finding.refused
+    assert finding.gate is not None
+    assert finding.gate.inverted
+    assert any("inverted" in note for note in finding.notes)
 
 
 @pytest.mark.parametrize("folder", ["hostile", "dicom/broken"])
@@ -85,10 +90,11 @@ def test_hostile_and_broken_files_end_in_a_sentence(
         if not finding.refused:
             judged.append(path.name)
     assert not [words for words in said if "\n" in words]
-    # The same healthy film under other containers and with injected words.
+    # The same healthy film under other containers, with injected words, turned or inverted.
     assert set(judged) <= {
         "chest_16bit.png", "chest_rgba.png", "chest_exif_injection.jpeg",
         "chest_exif_orientation_6.jpeg", "chest_png_text_injection.png", "chest.tiff",
+        "chest_inverted.jpeg", "chest_upside_down.jpeg",
     }  # fmt: skip
 
 

@@ -261,7 +261,8 @@ def test_shipped_card_is_complete() -> None:
     assert points["rule out"]["threshold"] <= points["balanced"]["threshold"]
     assert points["balanced"]["threshold"] <= points["rule in"]["threshold"]
     assert card["training"]["data"]["licence"] == "CC BY 4.0"
-    assert card["results"]["hold-out"]["auroc"] > 0.97
+    assert card["results"]["out of fold"]["auroc"] > 0.99
+    assert card["results"]["out of fold"]["ece"] < 0.03
 
 
 def test_squash_gives_up_the_aspect_ratio() -> None:
