@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from assistant.errors import InputError
+from assistant.vision.statement import digits
 
 Grey = NDArray[np.uint8]
 Read = Callable[[Sequence[Grey]], NDArray[np.floating]]
@@ -58,7 +59,7 @@ class OcclusionMap:
         """The positive part of the change, peak 1, for `heatmap.overlay`; all 0 where there is none."""
         positive = self.change.clip(0, None)
         heat: NDArray[np.float32] = positive / np.float32(max(float(positive.max()), 1e-6))
-        return heat if positive.max() > 1e-6 else positive
+        return np.asarray(heat if positive.max() > 1e-6 else positive, dtype=np.float32)
 
     def words(self) -> str:
         """Return the outcome as a sentence or two."""
@@ -66,13 +67,13 @@ class OcclusionMap:
         if fall < NOTICEABLE:
             said = (
                 f"No single place decides: whichever of {self.tiles} tiles is covered, the "
-                f"probability of {self.probability:.2f} falls by less than {NOTICEABLE:.2f}."
+                f"probability of {digits(self.probability)} falls by less than {NOTICEABLE:.2f}."
             )
         else:
             x, y = self.place
             said = (
                 f"Covering the tile at {x:.0%} from the picture's left and {y:.0%} from its top "
-                f"lowers the probability from {self.probability:.2f} to {self.lowest:.2f}, more than "
+                f"lowers the probability from {digits(self.probability)} to {digits(self.lowest)}, more than "
                 f"any other of {self.tiles} tiles."
             )
         if self.agreement is None:
