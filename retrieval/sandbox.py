@@ -74,14 +74,27 @@ def run(
     Raises:
         SourceError: if the function refuses, raises, crashes, or breaks a limit.
     """
-    meta, body, _ = measured(target, payload, options, limits, name)
-    return meta, body
+    outcome = _outcome(target, payload, options, limits, name, usage=False)
+    return _unpack(outcome.output, name)
 
 
 def measured(
     target: str, payload: bytes, options: dict[str, Any], limits: Limits, name: str
 ) -> tuple[dict[str, Any], bytes, Usage]:
     """Do as `run` does, and return what the child used as well."""
+    outcome = _outcome(target, payload, options, limits, name, usage=True)
+    return (*_unpack(outcome.output, name), Usage(outcome.peak_kib, outcome.cpu_s))
+
+
+def _outcome(
+    target: str,
+    payload: bytes,
+    options: dict[str, Any],
+    limits: Limits,
+    name: str,
+    *,
+    usage: bool,
+) -> Outcome:
     module, _, function = target.partition(":")
     header = {
         "module": module,
@@ -95,12 +108,12 @@ def measured(
     head = json.dumps(header).encode("utf-8")
     message = len(head).to_bytes(4, "big") + head
     try:
-        outcome = _ask(module, message, payload, limits)
+        outcome = _ask(module, message, payload, limits, usage=usage)
     except TimeoutError:
         raise _too_slow(name, limits) from None
     if not outcome.output and outcome.code == -OUT_OF_TIME:
         raise _too_slow(name, limits)
-    return (*_unpack(outcome.output, name), Usage(outcome.peak_kib, outcome.cpu_s))
+    return outcome
 
 
 def stop() -> None:
@@ -108,12 +121,12 @@ def stop() -> None:
     sandbox_warm.WARM.stop()
 
 
-def _ask(module: str, message: bytes, payload: bytes, limits: Limits) -> Outcome:
+def _ask(module: str, message: bytes, payload: bytes, limits: Limits, *, usage: bool) -> Outcome:
     most = limits.max_output_bytes + 1_000_000  # The header comes on top.
     wait_s = limits.timeout_s * limits.patience
     for _ in range(2 if sandbox_warm.SUPPORTED else 0):
         with suppress(sandbox_warm.Lost):
-            return sandbox_warm.WARM.ask(module, message, payload, most, wait_s)
+            return sandbox_warm.WARM.ask(module, message, payload, most, wait_s, usage=usage)
     return _fresh(message, payload, most, wait_s)
 
 
@@ -194,4 +207,4 @@ def _unpack(output: bytes, name: str) -> tuple[dict[str, Any], bytes]:
         raise SourceError(
             f"{name} is damaged or cut short and can't be read ({header['kind']}): export it again."
         )
-    return header["meta"], output[4 + size :]
+    return header["meta"], output[4 + size : 4 + size + header["size"]]

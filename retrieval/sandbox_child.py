@@ -67,8 +67,8 @@ def limit(memory_mb: int, cpu_s: float) -> None:
 
 
 def answer(stream: BinaryIO, header: dict[str, Any], body: bytes = b"") -> None:
-    """Write one framed answer."""
-    head = json.dumps(header).encode("utf-8")
+    """Write one framed answer; its header says how long the body is."""
+    head = json.dumps({**header, "size": len(body)}).encode("utf-8")
     stream.write(len(head).to_bytes(4, "big") + head)
     stream.write(body)
     stream.flush()

@@ -9,6 +9,7 @@ elsewhere a fork after numpy's libraries have loaded is not safe. Knows no limit
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import selectors
 import socket
@@ -58,7 +59,16 @@ class WarmChild:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
 
-    def ask(self, module: str, message: bytes, payload: bytes, most: int, wait_s: float) -> Outcome:
+    def ask(
+        self,
+        module: str,
+        message: bytes,
+        payload: bytes,
+        most: int,
+        wait_s: float,
+        *,
+        usage: bool = True,
+    ) -> Outcome:
         """Have a forked process answer one request.
 
         Args:
@@ -67,6 +77,8 @@ class WarmChild:
             payload: the untrusted bytes.
             most: bytes of output after which the process is given up.
             wait_s: seconds on the clock after which it is given up.
+            usage: whether to wait for its end, which tells what it used; otherwise a whole answer
+                is enough, and the process is killed behind it.
 
         Raises:
             TimeoutError: if it took too long; it has been killed.
@@ -78,8 +90,8 @@ class WarmChild:
         with stream, leash:
             with theirs, held:
                 self._order(module, theirs, held)
-            output = _exchange(stream, (message, payload), most, deadline)
-            if len(output) > most:
+            output = _exchange(stream, (message, payload), most, deadline, whole=not usage)
+            if len(output) > most or (not usage and _whole(output)):
                 return Outcome(bytes(output), 0)
             leash.settimeout(max(0.1, min(5.0, deadline - time.monotonic())))
             ended = leash.recv(ENDED.size)
@@ -149,9 +161,17 @@ class WarmChild:
 
 
 def _exchange(
-    stream: socket.socket, parts: tuple[bytes, ...], most: int, deadline: float
+    stream: socket.socket,
+    parts: tuple[bytes, ...],
+    most: int,
+    deadline: float,
+    *,
+    whole: bool = False,
 ) -> bytearray:
-    """Send all parts and collect what comes back until its end, `most` bytes, or the deadline."""
+    """Send all parts and collect what comes back until its end, `most` bytes, or the deadline.
+
+    With `whole`, a whole answer is an end, too.
+    """
     stream.setblocking(False)
     left = [memoryview(part) for part in parts if part]
     output = bytearray()
@@ -165,13 +185,24 @@ def _exchange(
                 with suppress(ConnectionResetError):  # It died with bytes unread: its end, too.
                     block = stream.recv(_BLOCK)
                     output += block
-                    if block:
+                    if block and not (whole and _whole(output)):
                         continue
                 break
             left = _send(stream, left)
             if not left:
                 selector.modify(stream, selectors.EVENT_READ)
     return output
+
+
+def _whole(output: bytearray) -> bool:
+    """Say whether an answer has come whole, by the size that its header states."""
+    head = int.from_bytes(output[:4], "big")
+    if len(output) < 4 + head:
+        return False
+    try:
+        return len(output) >= 4 + head + int(json.loads(output[4 : 4 + head])["size"])
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _send(stream: socket.socket, left: list[memoryview]) -> list[memoryview]:

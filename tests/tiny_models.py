@@ -114,7 +114,7 @@ def make(
     hidden: int = 64,
     layers: int = 2,
     vocab: int = 600,
-    context: int = 2048,
+    context: int = 4096,
 ) -> Path:
     """Save a causal language model of a style with its tokenizer and template.
 

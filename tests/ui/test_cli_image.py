@@ -254,7 +254,7 @@ def test_an_interrupt_leaves_rows_that_are_gone_on_with(
     films = tmp_path / "films"
     films.mkdir()
     data = FILMS[0].read_bytes()
-    for number in range(48):
+    for number in range(160):
         (films / f"{number:03d}.png").write_bytes(data)
     out = tmp_path / "out.csv"
     over = threading.Event()
@@ -275,10 +275,10 @@ def test_an_interrupt_leaves_rows_that_are_gone_on_with(
         watcher.join()
     assert "--resume" in capsys.readouterr().err
     before = rows(out)
-    assert 0 < len(before) < 48
+    assert 0 < len(before) < 160
     assert judge(films, csv=out, resume=True) == 0
     after = rows(out)
-    assert len(after) == len({row["file"] for row in after}) == 48
+    assert len(after) == len({row["file"] for row in after}) == 160
     assert after[: len(before)] == before
 
 

@@ -69,7 +69,7 @@ def test_samples_are_judged(judge: ImageJudge, settings: Settings, samples: list
 def test_samples_say_what_they_are(samples: list[Path]) -> None:
     card = json.loads((samples[0].parent / "card.json").read_text())
     assert {film["file"] for film in card["films"]} == {path.name for path in samples}
-    usual = card["nearest_other_patient"]["median"]
+    usual = card["results"]["nearest_other_patient"]["median"]
     for path, film in zip(samples, sorted(card["films"], key=lambda f: f["file"]), strict=True):
         assert film["nearest_training_film"] >= usual
         with Image.open(path) as picture:
