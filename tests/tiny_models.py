@@ -194,7 +194,7 @@ def make_image_text(folder: Path, *, hidden: int = 64, layers: int = 2, side: in
             num_hidden_layers=layers,
             num_attention_heads=4,
             num_key_value_heads=2,
-            max_position_embeddings=2048,
+            max_position_embeddings=4096,
             **ids,
         ),
         image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
@@ -241,7 +241,7 @@ def _tokenizer(family: _Family, style: str, vocab: int) -> Any:
         extra_special_tokens=[t for t in family.special if t not in (family.begin, family.end)],
         chat_template=(TEMPLATES / f"{style}.jinja").read_text(encoding="utf-8"),
         clean_up_tokenization_spaces=False,
-        model_max_length=2048,
+        model_max_length=4096,
     )
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -21,6 +22,10 @@ from assistant.sandbox import Limits, run
 from assistant.settings import Settings
 from assistant.types import Attachment
 from assistant.vision import pseudonyms, windows
+
+# Pictures that share a child in bulk, and the bytes that they may have together.
+TOGETHER = 8
+TOGETHER_BYTES = 8_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,29 +106,85 @@ def decode(
         AttachmentError: if it is no image, damaged, too large, or takes too much time or memory.
         InputError: if there is no such window.
     """
+    kind, options = _asked(attachment, settings, window)
+    meta, body = run(
+        f"assistant.vision._{kind}:decode",
+        attachment.data,
+        options,
+        _limits(settings),
+        attachment.name,
+    )
+    return _image(attachment, meta, body)
+
+
+def decode_together(
+    attachments: Sequence[Attachment], settings: Settings
+) -> list[RadiographImage | AttachmentError]:
+    """Decode a few attachments of one asker, small ones in one child; a refusal stops nothing.
+
+    A child costs as much as a small picture does. Where it fails, each is decoded in its own.
+    """
+    if len(attachments) > 1 and sum(len(a.data) for a in attachments) <= TOGETHER_BYTES:
+        with suppress(AttachmentError):
+            return _together(attachments, settings)
+    return [_alone(attachment, settings) for attachment in attachments]
+
+
+def _together(
+    attachments: Sequence[Attachment], settings: Settings
+) -> list[RadiographImage | AttachmentError]:
+    parts = []
+    for attachment in attachments:
+        kind, options = _asked(attachment, settings, None)
+        parts.append({"kind": kind, "size": len(attachment.data), "options": options})
+    meta, body = run(
+        "assistant.vision._several:decode",
+        b"".join(attachment.data for attachment in attachments),
+        {"parts": parts},
+        _limits(settings),
+        "The pictures",
+    )
+    out: list[RadiographImage | AttachmentError] = []
+    at = 0
+    for attachment, known in zip(attachments, meta["found"], strict=True):
+        if known is None:
+            out.append(_alone(attachment, settings))
+            continue
+        out.append(_image(attachment, known, body[at : at + known["bytes"]]))
+        at += known["bytes"]
+    return out
+
+
+def _alone(attachment: Attachment, settings: Settings) -> RadiographImage | AttachmentError:
+    try:
+        return decode(attachment, settings)
+    except AttachmentError as error:
+        return error
+
+
+def _asked(
+    attachment: Attachment, settings: Settings, window: str | None
+) -> tuple[str, dict[str, Any]]:
+    """Return which decoder an attachment needs, and its options."""
     if attachment.kind != "image":
         raise AttachmentError(f"{attachment.name} is a record, not an image: send a film.")
     windows.preset(window or windows.AS_STORED)
-    module = "_dicom" if attachment.format == "dicom" else "_raster"
-    limits = Limits(
-        memory_mb=settings.decode_memory_mb,
-        timeout_s=settings.decode_timeout_s,
-        max_output_bytes=settings.max_pixels,
-    )
     options: dict[str, Any] = {
         "format": attachment.format,
         "max_pixels": settings.max_pixels,
         "window": window or "",
     }
-    if attachment.format == "dicom":
-        options["key"] = pseudonyms.key(settings).hex()
-    meta, body = run(
-        f"assistant.vision.{module}:decode", attachment.data, options, limits, attachment.name
+    if attachment.format != "dicom":
+        return "raster", options
+    return "dicom", {**options, "key": pseudonyms.key(settings).hex()}
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        memory_mb=settings.decode_memory_mb,
+        timeout_s=settings.decode_timeout_s,
+        max_output_bytes=settings.max_pixels,
     )
-    height, width = meta["height"], meta["width"]
-    if len(body) != height * width:
-        raise AttachmentError(f"{attachment.name} is damaged and can't be read: export it again.")
-    return _image(attachment.format, np.frombuffer(body, np.uint8).reshape(height, width), meta)
 
 
 def decode_many(
@@ -131,7 +192,7 @@ def decode_many(
 ) -> Iterator[RadiographImage | AttachmentError]:
     """Decode many attachments in several children at once, in order.
 
-    Lazily: at most four for each worker are read ahead, so any number fits in memory.
+    Lazily: two handfuls for each worker are read ahead, so any number fits in memory.
 
     Args:
         attachments: images; taken as they are needed.
@@ -143,32 +204,32 @@ def decode_many(
     """
     count = workers or os.cpu_count() or 1
 
-    def one(attachment: Attachment) -> RadiographImage | AttachmentError:
-        try:
-            return decode(attachment, settings)
-        except AttachmentError as error:
-            return error
+    def some(given: list[Attachment]) -> list[RadiographImage | AttachmentError]:
+        return decode_together(given, settings)
 
     stream = iter(attachments)
     with ThreadPoolExecutor(count, "decode") as pool:
-        waiting: deque[Future[RadiographImage | AttachmentError]] = deque(
-            pool.submit(one, attachment) for attachment in islice(stream, 4 * count)
-        )
+        waiting: deque[Future[list[RadiographImage | AttachmentError]]] = deque()
         try:
-            while waiting:
-                done = waiting.popleft().result()
-                waiting.extend(pool.submit(one, more) for more in islice(stream, 1))
-                yield done
+            while True:
+                while len(waiting) < 2 * count and (given := list(islice(stream, TOGETHER))):
+                    waiting.append(pool.submit(some, given))
+                if not waiting:
+                    return
+                yield from waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()
 
 
-def _image(format_: str, pixels: np.ndarray, meta: dict[str, Any]) -> RadiographImage:
+def _image(attachment: Attachment, meta: dict[str, Any], body: bytes) -> RadiographImage:
+    height, width = meta["height"], meta["width"]
+    if len(body) != height * width:
+        raise AttachmentError(f"{attachment.name} is damaged and can't be read: export it again.")
     spacing, study = meta.get("pixel_spacing"), meta.get("study")
     return RadiographImage(
-        pixels=pixels,
-        format=format_,
+        pixels=np.frombuffer(body, np.uint8).reshape(height, width),
+        format=attachment.format,
         modality=meta.get("modality", ""),
         body_part=meta.get("body_part", ""),
         view=meta.get("view", ""),

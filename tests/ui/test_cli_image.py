@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -225,9 +226,9 @@ def test_a_link_to_the_folder_itself_ends(folder: Path) -> None:
 def test_order_is_kept_and_a_slow_film_holds_nothing_up(tmp_path: Path) -> None:
     from ui.commands._image_stream import _ahead
 
-    def slow(path: Path) -> Film:
-        time.sleep(0.05 if path.name == "0" else 0)
-        return Film(path, path.name)
+    def slow(paths: Sequence[Path]) -> list[Film]:
+        time.sleep(0.05 if paths[0].name == "0" else 0)
+        return [Film(path, path.name) for path in paths]
 
     made = list(_ahead([Path(str(n)) for n in range(50)], slow, 8))
     assert [film.key for film in made] == [str(n) for n in range(50)]

@@ -10,9 +10,10 @@ import hashlib
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,12 +23,15 @@ from ui import failures
 if TYPE_CHECKING:
     from assistant.findings import Finding
     from assistant.settings import Settings
+    from assistant.types import Attachment
     from assistant.vision.decode import RadiographImage
     from assistant.vision.judge import ImageJudge
 
 # Pixels of a batch, and pixels that may wait decoded (a byte each).
 BATCH_PIXELS = 96_000_000
 WAITING_PIXELS = 256_000_000
+# Files that a thread takes at once: small ones share a decoding child.
+TOGETHER = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ def stream(paths: Iterable[Path], work: Work) -> Iterator[Film]:
     from assistant.vision.judge import BATCH
 
     waiting: list[Film] = []
-    for film in _ahead(paths, lambda path: read(path, work), 2 * BATCH):
+    for film in _ahead(paths, lambda some: read(some, work), 2 * BATCH):
         waiting.append(film)
         judged = [one for one in waiting if one.image is not None]
         if len(judged) >= BATCH or sum(one.pixels for one in judged) >= BATCH_PIXELS:
@@ -95,12 +99,37 @@ def stream(paths: Iterable[Path], work: Work) -> Iterator[Film]:
     yield from _judge(waiting, work)
 
 
-def read(path: Path, work: Work) -> Film:
-    """Read and decode one file; what is wrong with it goes into the film."""
-    from assistant.intake import accept_file
-    from assistant.vision.decode import decode
+def read(paths: Sequence[Path], work: Work) -> list[Film]:
+    """Read and decode a few files; what is wrong with one goes into its film."""
+    from assistant.vision.decode import decode_together
 
     started = time.perf_counter()
+    opened = [_open(path, work) for path in paths]
+    given = [attachment for _, attachment in opened if attachment is not None]
+    try:
+        decoded = iter(decode_together(given, work.settings))
+    except Exception as error:  # noqa: BLE001 - one file's bug must not lose the other films
+        if len(paths) > 1:
+            return [film for path in paths for film in read([path], work)]
+        return [
+            replace(opened[0][0], error=failures.report(error, lambda: work.settings.state_dir))
+        ]
+    each = (time.perf_counter() - started) / max(len(given), 1)
+    films = []
+    for film, attachment in opened:
+        found = next(decoded) if attachment is not None else None
+        if isinstance(found, AttachmentError):
+            film = replace(film, error=_line(found))
+        elif found is not None:
+            film = replace(film, image=found, seconds=each)
+        films.append(film)
+    return films
+
+
+def _open(path: Path, work: Work) -> tuple[Film, Attachment | None]:
+    """Read one file; the attachment is None where nothing is left to be decoded."""
+    from assistant.intake import accept_file
+
     # A name that is no text in this system's encoding is still one key, always the same.
     key = os.fsencode(path).decode("utf-8", "backslashreplace")
     film = Film(path, key)
@@ -108,13 +137,12 @@ def read(path: Path, work: Work) -> Film:
         attachment = accept_file(path, work.settings)
         film = replace(film, digest=hashlib.sha256(attachment.data).hexdigest())
         if (key, film.digest) in work.done:
-            return replace(film, known=True)
-        image = decode(attachment, work.settings)
+            return replace(film, known=True), None
     except AttachmentError as error:
-        return replace(film, error=_line(error))
+        return replace(film, error=_line(error)), None
     except Exception as error:  # noqa: BLE001 - one file's bug must not lose the other films
-        return replace(film, error=failures.report(error, lambda: work.settings.state_dir))
-    return replace(film, image=image, seconds=time.perf_counter() - started)
+        return replace(film, error=failures.report(error, lambda: work.settings.state_dir)), None
+    return film, attachment
 
 
 def _judge(films: list[Film], work: Work) -> Iterator[Film]:
@@ -154,38 +182,40 @@ def _ask(batch: list[Film], work: Work) -> Iterator[Finding]:
     return work.judge.judge_many(images, names, heatmap=work.heatmap)
 
 
-def _ahead(paths: Iterable[Path], task: Callable[[Path], Film], room: int) -> Iterator[Film]:
-    """Yield `task(path)` in order; up to `room` results are made ahead, in threads.
+def _ahead(
+    paths: Iterable[Path], task: Callable[[Sequence[Path]], list[Film]], room: int
+) -> Iterator[Film]:
+    """Yield the films of `task(a few paths)` in order; about `room` are made ahead, in threads.
 
     The threads wait for children that decode, and cost next to nothing themselves.
     """
     pool = ThreadPoolExecutor(max_workers=min(8, (os.cpu_count() or 1) + 1))
     rest = iter(paths)
-    under_way: deque[Future[Film]] = deque()
+    under_way: deque[Future[list[Film]]] = deque()
     try:
         while True:
             _fill(pool, under_way, rest, task, room)
             if not under_way:
                 return
-            yield under_way.popleft().result()
+            yield from under_way.popleft().result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _fill(
     pool: ThreadPoolExecutor,
-    under_way: deque[Future[Film]],
+    under_way: deque[Future[list[Film]]],
     rest: Iterator[Path],
-    task: Callable[[Path], Film],
+    task: Callable[[Sequence[Path]], list[Film]],
     room: int,
 ) -> None:
     """Start further tasks while there is room, in number and in pixels."""
-    waiting = sum(one.result().pixels for one in under_way if one.done())
-    while len(under_way) < room and (waiting < WAITING_PIXELS or not under_way):
-        path = next(rest, None)
-        if path is None:
+    waiting = sum(film.pixels for one in under_way if one.done() for film in one.result())
+    while len(under_way) * TOGETHER < room and (waiting < WAITING_PIXELS or not under_way):
+        some = list(islice(rest, TOGETHER))
+        if not some:
             return
-        under_way.append(pool.submit(task, path))
+        under_way.append(pool.submit(task, some))
 
 
 def _line(error: Exception) -> str:

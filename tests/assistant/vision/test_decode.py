@@ -22,7 +22,7 @@ from pydicom.uid import (
 from assistant.errors import AttachmentError, InputError
 from assistant.intake import accept, accept_file
 from assistant.settings import Settings
-from assistant.vision.decode import RadiographImage, decode, decode_many
+from assistant.vision.decode import RadiographImage, decode, decode_many, decode_together
 from tests.assistant.vision.made import RAMP, dicom, encoded, item
 
 
@@ -237,3 +237,29 @@ def test_what_is_imported_late_is_brought_in_beforehand() -> None:
     _raster.warm()
     _dicom.warm()
     assert {"scipy.ndimage", "PIL.TiffImagePlugin", "pylibjpeg"} <= set(sys.modules)
+
+
+def test_pictures_that_share_a_child_are_what_they_are_alone(settings: Settings) -> None:
+    files = [encoded(Image.fromarray(RAMP)), b"\x89PNG\r\n\x1a\n broken", dicom(RAMP)]
+    given = [accept(f"f{number}", data, settings) for number, data in enumerate(files)]
+    first, broken, last = decode_together(given, settings)
+    assert isinstance(broken, AttachmentError)
+    assert "f1" in str(broken)
+    for found, attachment in ((first, given[0]), (last, given[2])):
+        alone = decode(attachment, settings)
+        assert isinstance(found, RadiographImage)
+        assert (found.pixels == alone.pixels).all()
+        assert (found.modality, found.notes, found.study) == (
+            alone.modality, alone.notes, alone.study,
+        )  # fmt: skip
+
+
+def test_a_child_that_dies_over_several_pictures_costs_none_of_them(settings: Settings) -> None:
+    # Each fits into the output that is allowed; together they don't.
+    tight = settings.model_copy(update={"max_pixels": RAMP.size, "decode_timeout_s": 20})
+    wide = np.zeros((1100, 1000), np.uint8)
+    roomy = settings.model_copy(update={"max_pixels": wide.size})
+    small = [accept(f"f{n}", encoded(Image.fromarray(RAMP)), tight) for n in range(2)]
+    large = [accept(f"g{n}", encoded(Image.fromarray(wide)), roomy) for n in range(2)]
+    assert all(isinstance(one, RadiographImage) for one in decode_together(small, tight))
+    assert all(isinstance(one, RadiographImage) for one in decode_together(large, roomy))
