@@ -202,7 +202,8 @@ class ImageJudge:
         main = parts.of(seen.report.kind)[0].card
         place = main.place(reading.probabilities)
         chance = float(reading.probabilities[place])
-        decision = statement.decide(main, reading)
+        age = seen.image.age_years
+        decision = statement.decide(main, reading, age)
         shown = _Pictures()
         if heatmap:
             lungs = "film" in main.kinds and decision != statement.RULED_OUT
@@ -216,7 +217,7 @@ class ImageJudge:
             probability=chance,
             operating_point=main.point("balanced"),
             refused=False,
-            reason=statement.reason(main, reading, decision),
+            reason=statement.reason(main, reading, decision, age),
             model=main.title,
             heatmap=shown.overlay,
             notes=(*notes, *shown.notes),

@@ -26,8 +26,21 @@ def members(card: Card, reading: Reading) -> tuple[str, ...]:
     return tuple(label for label, held in zip(card.labels, inside, strict=True) if held)
 
 
-def decide(card: Card, reading: Reading) -> str:
-    """Return "suspected", "ruled out" or "uncertain"."""
+def foreign(card: Card, age: float | None) -> bool:
+    """Say whether a known age, in years, is outside those that a model was measured on."""
+    low, high = card.population.age_from_years, card.population.age_to_years
+    if age is None or low is None or high is None:
+        return False
+    return not low <= age < high + 1
+
+
+def decide(card: Card, reading: Reading, age: float | None = None) -> str:
+    """Return "suspected", "ruled out" or "uncertain".
+
+    Thresholds say nothing of ages that they were not measured on: such a film is never called.
+    """
+    if foreign(card, age):
+        return UNCERTAIN
     label = card.labels[card.place(reading.probabilities)]
     low, high = card.point("rule out"), card.point("rule in")
     if card.positive is not None:
@@ -40,10 +53,15 @@ def decide(card: Card, reading: Reading) -> str:
     return RULED_OUT if label == card.negative else SUSPECTED
 
 
-def reason(card: Card, reading: Reading, decision: str) -> str:
+def reason(card: Card, reading: Reading, decision: str, age: float | None = None) -> str:
     """Say how the probability stands to the operating points, or to the other labels."""
     place = card.place(reading.probabilities)
     label, chance = card.labels[place], digits(float(reading.probabilities[place]))
+    if foreign(card, age):
+        return (
+            f"Probability {chance} for {label} is not called: the thresholds were not measured at "
+            f"the patient's age ({age:.0f}). Uncertain, {label} neither suspected nor ruled out."
+        )
     if card.positive is None:
         return _among(card, reading, decision, label, chance)
     low, high = card.point("rule out"), card.point("rule in")
@@ -188,7 +206,7 @@ def _age(card: Card, age: float | None) -> list[str]:
         return []
     if age is None:
         return ["The patient's age is not known here; see the training population."]
-    if low <= age <= high + 0.99:
+    if not foreign(card, age):
         return []
     return [
         f"The patient's age ({age:.0f}) is outside the training population "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from assistant.findings import GateReport
 from assistant.vision import statement
-from assistant.vision.classifiers import Card, Reading, _card
+from assistant.vision.classifiers import Card, Population, Reading, _card
 from assistant.vision.decode import RadiographImage
 
 POINTS = [
@@ -129,3 +130,16 @@ def test_shares_are_never_certainties() -> None:
     assert statement.digits(0.0) == "less than 0.01"
     assert statement.share(0.999) == "more than 99 of 100"
     assert statement.share(0.5) == "50 of 100"
+
+
+@pytest.mark.parametrize(
+    ("age", "called"), [(None, True), (3.0, True), (5.9, True), (0.5, False), (56.0, False)]
+)
+def test_a_film_of_an_age_that_was_not_measured_is_not_called(
+    age: float | None, called: bool
+) -> None:
+    model = replace(card(), population=Population("children", 1.0, 5.0))
+    sure = of(0.99)
+    assert (statement.decide(model, sure, age) == "suspected") is called
+    said = statement.reason(model, sure, statement.decide(model, sure, age), age)
+    assert ("not called" in said) is not called
