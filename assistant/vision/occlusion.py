@@ -58,8 +58,8 @@ class OcclusionMap:
     def heat(self) -> NDArray[np.float32]:
         """The positive part of the change, peak 1, for `heatmap.overlay`; all 0 where there is none."""
         positive = self.change.clip(0, None)
-        heat: NDArray[np.float32] = positive / np.float32(max(float(positive.max()), 1e-6))
-        return np.asarray(heat if positive.max() > 1e-6 else positive, dtype=np.float32)
+        peak = float(positive.max())
+        return np.asarray(positive / peak if peak > 1e-6 else positive, dtype=np.float32)
 
     def words(self) -> str:
         """Return the outcome as a sentence or two."""

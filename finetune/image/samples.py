@@ -155,7 +155,7 @@ def fit(  # noqa: PLR0913 - what a training is made of
         loss = diffusion.loss(network, places[rows], kinds[rows], generator)
         checkpoints.check_finite(float(loss.detach()), run, step=step)
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
         step += 1
         decay = min(DECAY, (1 + step) / (10 + step))
