@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-# Short and long side of the overlay, in pixels.
+# Most of the short and long side of the overlay, in pixels.
 SHORT_SIDE = 384
 LONG_SIDE = 1200
 # Longest side of the bare map and of the film alone, in pixels; neither is made larger than the film.
@@ -42,10 +42,10 @@ def overlay(pixels: NDArray[np.uint8], heat: NDArray[np.floating]) -> bytes:
         heat: (h, w) in [0, 1], over the same field of view.
 
     Returns:
-        PNG bytes, short side about 384 px, the film's own aspect ratio.
+        PNG bytes in the film's own aspect ratio, short side at most about 384 px; never enlarged.
     """
     height, width = pixels.shape
-    factor = min(SHORT_SIDE / min(height, width), LONG_SIDE / max(height, width))
+    factor = min(1.0, SHORT_SIDE / min(height, width), LONG_SIDE / max(height, width))
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     grey = np.asarray(_scaled(pixels, size), dtype=np.uint16)
     levels = np.asarray(_levels(heat).resize(size, Image.Resampling.BICUBIC))
