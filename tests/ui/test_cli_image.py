@@ -266,6 +266,8 @@ def test_an_interrupt_leaves_rows_that_are_gone_on_with(
                 os.kill(os.getpid(), signal.SIGINT)
                 return
 
+    # A run in the background of a shell is started with the signal ignored.
+    before_it = signal.signal(signal.SIGINT, signal.default_int_handler)
     watcher = threading.Thread(target=interrupt)
     watcher.start()
     try:
@@ -274,6 +276,7 @@ def test_an_interrupt_leaves_rows_that_are_gone_on_with(
     finally:
         over.set()
         watcher.join()
+        signal.signal(signal.SIGINT, before_it)
     assert "--resume" in capsys.readouterr().err
     before = rows(out)
     assert 0 < len(before) < 160
