@@ -235,6 +235,7 @@ def test_frozen_blocks_stay_as_they_are(encoder, tmp_path) -> None:
     assert not [name for name in changed if "layer.4." in name]
 
 
+@pytest.mark.slow
 def test_cross_validation_and_training_end_in_an_adapter_that_serves(
     encoder, data, tmp_path, caplog
 ) -> None:

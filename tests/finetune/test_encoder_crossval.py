@@ -93,6 +93,7 @@ def small_data(tmp_path: Path) -> Path:
     return data
 
 
+@pytest.mark.slow
 def test_every_query_is_measured_once_and_figures_are_kept(small_data, tmp_path) -> None:
     options = {"collections": ["bioasq"], "steps": 2, "pairs": 2, "kept": 8}
     recipe = recipes.load("embed", {"options": options, "threads": 0, "rank": 2})
