@@ -22,6 +22,8 @@ METHOD = "Auscult, PS3.15 Annex E"
 _YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
 # Above this, an age alone may name a person (45 CFR 164.514(b)(2)(i)(C)).
 OLDEST = 90.0
+# The first days of calendars and clocks, which anonymisers write for an unknown date of birth.
+PLACEHOLDERS = {"19000101", "19700101", "18000101", "00010101", "19010101"}
 # View codes of PS3.16 CID 4010: SNOMED CT and the SRT codes of older files.
 _VIEWS = {
     "399348003": "AP", "R-10206": "AP", "399173006": "PA", "R-10214": "PA",
@@ -56,9 +58,14 @@ def known(dataset: Dataset, key: bytes) -> dict[str, Any]:
 
 
 def age_years(dataset: Dataset) -> float | None:
-    """Return the age at the study, in years up to 90: as stated, else from birth and study date."""
+    """Return the age at the study, in years up to 90: as stated, else from birth and study date.
+
+    Dates of birth that tools put in where they know none say nothing.
+    """
     stated = _age(dataset.get("PatientAge"))
     if stated is None:
+        if str(dataset.get("PatientBirthDate") or "").strip() in PLACEHOLDERS:
+            return None
         born = when(dataset.get("PatientBirthDate"))
         taken = _taken(dataset)
         if born is None or taken is None:

@@ -263,3 +263,8 @@ def test_a_child_that_dies_over_several_pictures_costs_none_of_them(settings: Se
     large = [accept(f"g{n}", encoded(Image.fromarray(wide)), roomy) for n in range(2)]
     assert all(isinstance(one, RadiographImage) for one in decode_together(small, tight))
     assert all(isinstance(one, RadiographImage) for one in decode_together(large, roomy))
+
+
+def test_a_date_of_birth_that_stands_for_none_gives_no_age(settings: Settings) -> None:
+    made = dicom(RAMP, PatientBirthDate="19700101", StudyDate="20200101")
+    assert read(made, settings).age_years is None
