@@ -19,6 +19,27 @@ if TYPE_CHECKING:
     from assistant.vision.judge import ImageJudge
 
 
+class Judging:
+    """What every task on images starts with: settings, seed, and a judge that loads when needed."""
+
+    def __init__(self, settings: Settings, seed: int) -> None:
+        """Load nothing yet."""
+        self.settings = settings
+        self.seed = seed
+        self._judge: ImageJudge | None = None
+
+    def weights(self) -> Sequence[Path]:
+        """Return the weight files of the gate and of every classifier in use."""
+        return self._loaded().files
+
+    def _loaded(self) -> ImageJudge:
+        from assistant.vision.judge import ImageJudge
+
+        if self._judge is None:
+            self._judge = ImageJudge(self.settings)
+        return self._judge
+
+
 def load(data: Path | None, limit: int | None, judge: ImageJudge, task: str) -> Dataset:
     """Read the index; the built-in synthetic films where `data` is None.
 

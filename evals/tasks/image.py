@@ -19,7 +19,7 @@ import numpy as np
 
 from assistant.settings import Settings
 from evals import metrics, risk
-from evals.tasks import _image_data, _image_figures
+from evals.tasks import _films, _image_data, _image_figures
 from evals.types import Arm, Dataset, Figure, Interval, Prediction, Progress
 from retrieval.errors import InputError
 
@@ -32,14 +32,8 @@ BATCH = 32
 SAMPLES = "samples"
 
 
-class ImageTask:
+class ImageTask(_films.Judging):
     """Labelled images against the image judge."""
-
-    def __init__(self, settings: Settings, seed: int) -> None:
-        """Load nothing yet."""
-        self.settings = settings
-        self.seed = seed
-        self._judge: ImageJudge | None = None
 
     def load(self, data: Path | None, limit: int | None) -> Dataset:
         """Read the index and check that every image is there.
@@ -83,17 +77,6 @@ class ImageTask:
         judged = [p for p in predictions if not p["refused"]]
         wrong = [p["call"] != p["truth"] for p in judged]
         return {"Risk and coverage": risk.thinned(wrong, [p["sureness"] for p in judged])}
-
-    def weights(self) -> Sequence[Path]:
-        """Return the files of the classifiers and of the input gate."""
-        return self._loaded().files
-
-    def _loaded(self) -> ImageJudge:
-        from assistant.vision.judge import ImageJudge
-
-        if self._judge is None:
-            self._judge = ImageJudge(self.settings)
-        return self._judge
 
 
 def build(settings: Settings, seed: int = 0, arm: Arm | None = None) -> ImageTask:

@@ -31,7 +31,6 @@ from evals.types import Arm, Dataset, Figure, Interval, Prediction, Progress
 
 if TYPE_CHECKING:
     from assistant.vision.classifiers import Classifier
-    from assistant.vision.judge import ImageJudge
 
 Film = NDArray[np.uint8]
 Heat = NDArray[np.float32]
@@ -50,14 +49,8 @@ BLUR = 12.0
 NOTHINGS = 6
 
 
-class ExplainTask:
+class ExplainTask(_films.Judging):
     """The maps of labelled films, and pictures of nothing."""
-
-    def __init__(self, settings: Settings, seed: int) -> None:
-        """Load nothing yet."""
-        self.settings = settings
-        self.seed = seed
-        self._judge: ImageJudge | None = None
 
     def load(self, data: Path | None, limit: int | None) -> Dataset:
         """Read the index and check that every film is there.
@@ -139,23 +132,12 @@ class ExplainTask:
             )
         return out
 
-    def weights(self) -> Sequence[Path]:
-        """Return the files of the classifiers and of the input gate."""
-        return self._loaded().files
-
     def _classifier(self, title: str) -> Classifier:
         from assistant.vision import classifiers
 
         specs = self.settings.image_classifiers
         built = (classifiers.build(spec, self.settings) for spec in specs)
         return next(part for part in built if part.card.title == title)
-
-    def _loaded(self) -> ImageJudge:
-        from assistant.vision.judge import ImageJudge
-
-        if self._judge is None:
-            self._judge = ImageJudge(self.settings)
-        return self._judge
 
 
 def explained(

@@ -25,7 +25,6 @@ from evals.types import Arm, Dataset, Figure, Interval, Prediction, Progress
 
 if TYPE_CHECKING:
     from assistant.vision.decode import RadiographImage
-    from assistant.vision.judge import ImageJudge
 
 PLAIN = "plain"
 COPIES = (PLAIN, *(change.title for change in corruptions.SET))
@@ -33,14 +32,8 @@ Rows = NDArray[np.int64]
 Statistic = Callable[[Rows], float | None]
 
 
-class RobustnessTask:
+class RobustnessTask(_films.Judging):
     """Labelled films and their corrupted copies against the image judge."""
-
-    def __init__(self, settings: Settings, seed: int) -> None:
-        """Load nothing yet."""
-        self.settings = settings
-        self.seed = seed
-        self._judge: ImageJudge | None = None
 
     def load(self, data: Path | None, limit: int | None) -> Dataset:
         """Read the index and check that every film is there.
@@ -107,17 +100,6 @@ class RobustnessTask:
             statistics[f"auroc_{name}"] = table.auroc(copy)
             statistics[f"refused_{name}"] = table.refused_share([copy])
         return {name: Figure(statistic, table.units) for name, statistic in statistics.items()}
-
-    def weights(self) -> Sequence[Path]:
-        """Return the files of the classifiers and of the input gate."""
-        return self._loaded().files
-
-    def _loaded(self) -> ImageJudge:
-        from assistant.vision.judge import ImageJudge
-
-        if self._judge is None:
-            self._judge = ImageJudge(self.settings)
-        return self._judge
 
 
 class Table:

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 # Pixels of a batch, and pixels that may wait decoded (a byte each).
 BATCH_PIXELS = 96_000_000
 WAITING_PIXELS = 256_000_000
-# Files that a thread takes at once: small ones share a decoding child.
-TOGETHER = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +208,8 @@ def _fill(
     room: int,
 ) -> None:
     """Start further tasks while there is room, in number and in pixels."""
+    from assistant.vision.decode import TOGETHER
+
     waiting = sum(film.pixels for one in under_way if one.done() for film in one.result())
     while len(under_way) * TOGETHER < room and (waiting < WAITING_PIXELS or not under_way):
         some = list(islice(rest, TOGETHER))

@@ -127,8 +127,7 @@ class FilmClassifier:
     def together(self, image: NDArray[np.uint8]) -> tuple[Reading, NDArray[np.float32] | None]:
         """Return the reading of an image and where it speaks for the label, (56, 56) in [0, 1].
 
-        The map is of the film as it is, that of its mirror image hardly differs; see
-        `assistant.vision.explain`.
+        The map is of the film as it is, not of its mirror image; see `assistant.vision.explain`.
         """
         found = explain.cam(
             self.network, seen(self._batch([image]), self.card.views), self._place, mapped=1
