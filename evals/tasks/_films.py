@@ -49,9 +49,7 @@ def load(data: Path | None, limit: int | None, judge: ImageJudge, task: str) -> 
         InputError: naming the file and line that can't be used, or if that classifier tells several
             findings apart.
     """
-    from assistant import vision
-
-    path = data or Path(vision.__file__).parent / "samples" / "index.csv"
+    path = data or built_in()
     if not path.is_file():
         raise InputError(f"There is no file {path}: give the path of an existing file.")
     samples, card = _image_data.read(path, judge.cards, limit)
@@ -67,16 +65,27 @@ def load(data: Path | None, limit: int | None, judge: ImageJudge, task: str) -> 
     return Dataset(name, kept, files, unit, {"card": card})
 
 
+def built_in() -> Path:
+    """Return the index of the synthetic films that ship."""
+    from assistant import vision
+
+    return Path(vision.__file__).parent / "samples" / "index.csv"
+
+
 def opened(samples: Sequence[dict[str, Any]], settings: Settings) -> list[RadiographImage | str]:
     """Return each sample's film, or the reason why it can't be opened."""
     from assistant.errors import AttachmentError
     from assistant.intake import accept_file
-    from assistant.vision.decode import decode
+    from assistant.vision.decode import decode_many
 
-    out: list[RadiographImage | str] = []
-    for number, sample in enumerate(samples, 1):
+    out: list[RadiographImage | str] = [""] * len(samples)
+    taken = []
+    for number, sample in enumerate(samples):
         try:
-            out.append(decode(accept_file(sample["path"], settings, number), settings))
+            taken.append((number, accept_file(sample["path"], settings, number + 1)))
         except AttachmentError as error:
-            out.append(str(error))
+            out[number] = str(error)
+    decoded = decode_many((attachment for _, attachment in taken), settings, settings.threads)
+    for (number, _), film in zip(taken, decoded, strict=True):
+        out[number] = str(film) if isinstance(film, AttachmentError) else film
     return out

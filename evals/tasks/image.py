@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from assistant.vision.judge import ImageJudge
 
 BATCH = 32
-SAMPLES = "samples"
 
 
 class ImageTask(_films.Judging):
@@ -41,7 +40,7 @@ class ImageTask(_films.Judging):
         Raises:
             InputError: naming the file and line that can't be used.
         """
-        path = data or _built_in()
+        path = data or _films.built_in()
         if not path.is_file():
             raise InputError(f"There is no file {path}: give the path of an existing file.")
         samples, card = _image_data.read(path, self._loaded().cards, limit)
@@ -85,39 +84,21 @@ def build(settings: Settings, seed: int = 0, arm: Arm | None = None) -> ImageTas
     return ImageTask(settings, seed)
 
 
-def _built_in() -> Path:
-    from assistant import vision
-
-    return Path(vision.__file__).parent / SAMPLES / "index.csv"
-
-
 def _judged(
     judge: ImageJudge, samples: Sequence[dict[str, Any]], settings: Settings
 ) -> list[Finding | str]:
     """Return a finding a sample, or the reason why a file could not be opened as an image."""
-    from assistant.errors import AttachmentError
-    from assistant.intake import accept_file
-    from assistant.vision.decode import decode_many
+    from assistant.intake import display_name
 
-    out: list[Finding | str] = [""] * len(samples)
-    taken = []
-    for number, sample in enumerate(samples):
-        try:
-            taken.append((number, accept_file(sample["path"], settings, number + 1)))
-        except AttachmentError as error:
-            out[number] = str(error)
-    rows, films, names = [], [], []
-    decoded = decode_many((attachment for _, attachment in taken), settings, settings.threads)
-    for (number, attachment), film in zip(taken, decoded, strict=True):
-        if isinstance(film, AttachmentError):
-            out[number] = str(film)
-            continue
-        rows.append(number)
-        films.append(film)
-        names.append(attachment.name)
-    for number, found in zip(rows, judge.judge_many(films, names), strict=True):
-        out[number] = found
-    return out
+    opened = _films.opened(samples, settings)
+    films = [film for film in opened if not isinstance(film, str)]
+    names = [
+        display_name(sample["path"].name)
+        for sample, film in zip(samples, opened, strict=True)
+        if not isinstance(film, str)
+    ]
+    findings = judge.judge_many(films, names)
+    return [film if isinstance(film, str) else next(findings) for film in opened]
 
 
 def _prediction(sample: dict[str, Any], found: Finding | str, card: Card) -> Prediction:

@@ -111,10 +111,9 @@ def build(settings: Settings, seed: int = 0, arm: Arm | None = None) -> GateTask
 
 
 def _built_in(limit: int | None) -> Dataset:
-    from assistant import vision
-    from evals.tasks import _gate_pictures
+    from evals.tasks import _films, _gate_pictures
 
-    index = Path(vision.__file__).parent / "samples" / "index.csv"
+    index = _films.built_in()
     films: list[dict[str, Any]] = [
         {"file": row["file"], "path": index.parent / row["file"], "truth": FILM, "group": ""}
         for row in reading.table(index, ("file",))
